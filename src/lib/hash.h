@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Keys of page contents. The seed is drawn anew every round, so that nobody can prepare pages that
+ * collide. A collision costs a comparison in the kernel and nothing else. */
+
+#define MM_PAGE_SIZE 4096U
+
+/* XXH3 64 of one page. */
+uint64_t mm_hash_page(const void *page, uint64_t seed);
+
+/* What mm_hash_page() gives for a page of zeros. */
+uint64_t mm_hash_zero(uint64_t seed);
+
+/* Folds who may share with whom and, if asked, whose memory it is into a content hash: pages with
+ * equal keys are candidates for one frame. A bijection in @content for each (@domain, @owner). */
+uint64_t mm_hash_key(uint64_t content, uint64_t domain, uint64_t owner);
+
+/* From getrandom(2). 0 or -errno. */
+int mm_hash_seed(uint64_t *ret);

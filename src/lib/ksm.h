@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "shared/macro.h"
+
+/* The kernel's own samepage merging, Documentation/admin-guide/mm/ksm.rst: its knobs and counters,
+ * and how they are put back. Writing `run` waits for ksmd's own lock, which ksmd can hold as long
+ * as a target's memory is stuck: only for the worker. */
+
+struct mm_ksm_counters {
+        uint64_t full_scans, pages_shared, pages_sharing, pages_unshared, pages_volatile;
+        uint64_t pages_scanned; /* Linux 6.6, else 0 */
+        uint64_t zero_pages;    /* ksm_zero_pages, Linux 6.6, else 0 */
+        uint64_t max_page_sharing;
+        bool use_zero_pages;
+        unsigned run; /* 0 stopped, 1 runs, 2 unmerges */
+};
+
+/* @root_fd: a directory like /sys/kernel/mm/ksm. 0 or -ENOENT, -EINVAL. */
+int mm_ksm_read(int root_fd, struct mm_ksm_counters *ret);
+
+/* What ksmd is set to while there is work. Negative or NULL: leave alone. */
+struct mm_ksm_settings {
+        int64_t pages_to_scan, sleep_millisecs;
+        int smart_scan, use_zero_pages;
+        const char *advisor; /* "none", "scan-time" */
+};
+
+/* Drives ksmd. What was there before is written to @state_fd/ksm.state, before anything is changed
+ * and synced, so that a later start puts it right after a crash. */
+struct mm_ksm_drive;
+
+/* Changes the knobs and starts ksmd. @root_fd and @state_fd are borrowed for the life of the
+ * object. -ENOENT without KSM, -EACCES, -EROFS if sysfs is read-only. */
+int mm_ksm_drive_start(int root_fd, int state_fd, const struct mm_ksm_settings *settings, struct mm_ksm_drive **ret);
+
+/* Puts every knob back that still has the value we gave it, stops ksmd if it did not run before,
+ * removes the state file and frees @d. Merged pages stay merged. Returns NULL. */
+struct mm_ksm_drive *mm_ksm_drive_stop(struct mm_ksm_drive *d);
+
+/* Puts right what a killed service left: 1 if there was something, 0 if not, -errno. */
+int mm_ksm_recover(int root_fd, int state_fd);
+
+/* Whether ksmd ran before we started it. */
+bool mm_ksm_drive_ran(const struct mm_ksm_drive *d);
+
+/* One process, from /proc/PID/ksm_stat (Linux 6.1) and ksm_merging_pages. */
+struct mm_ksm_process {
+        uint64_t rmap_items;    /* pages KSM keeps track of; 64 bytes each (struct ksm_rmap_item) */
+        uint64_t merging_pages; /* pages of it that KSM has merged */
+        uint64_t zero_pages;    /* Linux 6.6, else 0 */
+        int mergeable;          /* 1: some area is registered; 0: none; -1: this kernel does not say (before 6.16) */
+        int merge_any;          /* PR_SET_MEMORY_MERGE; -1: not said */
+};
+/* 0, -ENOENT if the kernel has neither file, -ESRCH. */
+int mm_ksm_process_read(int process_fd, struct mm_ksm_process *ret);
+
+/* Areas of a process that are registered: "mg" among VmFlags of /proc/PID/smaps. Ascending ranges,
+ * neighbours joined. Walks page tables, takes mmap_lock: only for the worker. */
+struct mm_ksm_range {
+        uint64_t start, end;
+};
+int mm_ksm_registered(int process_fd, struct mm_ksm_range **ret, size_t *ret_n);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shared/macro.h"
+
+/* What is remembered of each page looked at: 24 bytes, in one region of bounded size. */
+
+#define MM_TARGETS_MAX (1U << 20)
+#define MM_NO_RECORD UINT32_MAX
+
+enum {
+        MM_RECORD_ZERO = 1 << 0,      /* the page holds zeros */
+        MM_RECORD_EXCLUSIVE = 1 << 1, /* its frame is mapped once */
+        MM_RECORD_KSM = 1 << 2,       /* its frame is KSM's already */
+        MM_RECORD_FILE_AREA = 1 << 3, /* in a private file mapping: not for `direct` */
+        MM_RECORD_PLANNED = 1 << 4,   /* part of the merge plan */
+};
+
+struct mm_record {
+        uint64_t key;          /* mm_hash_key() */
+        uint64_t page : 36;    /* address / 4096: 48 address bits */
+        uint64_t target : 20;  /* index of the process in this round */
+        uint64_t flags : 8;    /* MM_RECORD_* */
+        uint32_t frame;        /* page frame number: up to 16 TiB of RAM; 0 if not known */
+        uint32_t next;         /* record with the same frame hash, or MM_NO_RECORD; while scanning */
+};
+_Static_assert(sizeof(struct mm_record) == 24, "24 bytes a page is a promise");
+
+struct mm_records;
+
+/* Reserves address space for @max_bytes of records; memory is used as they come.
+ * 0, -ENOMEM, -EINVAL if not even one fits. */
+int mm_records_new(uint64_t max_bytes, struct mm_records **ret);
+struct mm_records *mm_records_free(struct mm_records *r);
+DEFINE_CLEANUP_FUNC(struct mm_records *, mm_records_free)
+
+/* Forgets all and gives the memory back. */
+void mm_records_clear(struct mm_records *r);
+
+/* Appends a copy of @record. Frames that are mapped more than once are found again with
+ * mm_records_find_frame(); those must be added with @shared. 0, or -ENOBUFS when the region is full:
+ * the round then goes in passes over parts of the hash. */
+int mm_records_add(struct mm_records *r, const struct mm_record *record, bool shared);
+
+/* The first record added with @shared for @frame, or NULL. */
+const struct mm_record *mm_records_find_frame(const struct mm_records *r, uint32_t frame);
+
+struct mm_record *mm_records_items(struct mm_records *r);
+size_t mm_records_count(const struct mm_records *r);
+
+/* Sorts by key, then frame, then target and page: in place, no memory of its own. The chains of
+ * frames are void after that. */
+void mm_records_sort(struct mm_records *r);
+/* Sorts by target, then page. */
+void mm_records_sort_by_place(struct mm_records *r);

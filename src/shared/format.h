@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Figures as users read them. */
+
+#define FORMAT_BYTES_MAX 16U
+/* "0 B", "412 B", "1.0 KiB", "66.2 MiB", "1.5 TiB": IEC units, one decimal above bytes. Returns @buf. */
+char *format_bytes(char buf[FORMAT_BYTES_MAX], uint64_t bytes);
+#define FORMAT_BYTES(bytes) format_bytes((char[FORMAT_BYTES_MAX]){ 0 }, (bytes))
+
+#define FORMAT_SPAN_MAX 32U
+/* "850us", "12ms", "3.4s", "2min 5s", "1h 10min". Returns @buf. */
+char *format_span(char buf[FORMAT_SPAN_MAX], uint64_t usec);
+#define FORMAT_SPAN(usec) format_span((char[FORMAT_SPAN_MAX]){ 0 }, (usec))
+
+/* A new string in which bytes that are not printable UTF-8 are written \xNN, and "\" as "\\", so
+ * that no name of a process or file can play with a terminal or a parser. NULL: out of memory. */
+char *escape_text(const char *s);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Values as users write them. All: 0 and *@ret, -EINVAL for what is no such value, -ERANGE for one
+ * that does not fit; *@ret is untouched on failure. Leading and trailing blanks are not accepted. */
+
+/* 1, yes, y, true, t, on and their opposites, in any case: systemd.syntax(7). */
+int parse_boolean(const char *s, bool *ret);
+/* Decimal, no sign. */
+int parse_uint64(const char *s, uint64_t *ret);
+/* Process id, from 1. */
+int parse_pid(const char *s, pid_t *ret);
+/* Bytes; suffix K, M, G, T to the base 1024, optionally followed by "B" or "iB". */
+int parse_bytes(const char *s, uint64_t *ret);
+/* Microseconds from "10", "1min 30s", "500ms", "2h", "1d", "1w": systemd.time(7); a bare number is seconds. */
+int parse_sec(const char *s, uint64_t *ret_usec);
+/* Percent of one core, "5%" to "100%"; more than 100 is allowed up to 6400. Thousandths of a percent are dropped. */
+int parse_percent(const char *s, unsigned *ret);
