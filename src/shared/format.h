@@ -16,6 +16,10 @@ char *format_bytes(char buf[FORMAT_BYTES_MAX], uint64_t bytes);
 char *format_span(char buf[FORMAT_SPAN_MAX], uint64_t usec);
 #define FORMAT_SPAN(usec) format_span((char[FORMAT_SPAN_MAX]){ 0 }, (usec))
 
+/* How many bytes the character at @s takes, 0 if they are no printable UTF-8: controls, marks that
+ * reorder or hide their neighbours, invalid sequences, the end of the string. */
+size_t text_printable(const char *s);
+
 /* A new string in which bytes that are not printable UTF-8 are written \xNN, and "\" as "\\", so
  * that no name of a process or file can play with a terminal or a parser. NULL: out of memory. */
 char *escape_text(const char *s);

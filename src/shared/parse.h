@@ -14,9 +14,11 @@ int parse_boolean(const char *s, bool *ret);
 int parse_uint64(const char *s, uint64_t *ret);
 /* Process id, from 1. */
 int parse_pid(const char *s, pid_t *ret);
-/* Bytes; suffix K, M, G, T to the base 1024, optionally followed by "B" or "iB". */
+/* Bytes: "4096", "64M", "64MB", "64 MiB"; suffix K, M, G, T to the base 1024, optionally followed by
+ * "B" or "iB". */
 int parse_bytes(const char *s, uint64_t *ret);
-/* Microseconds from "10", "1min 30s", "500ms", "2h", "1d", "1w": systemd.time(7); a bare number is seconds. */
+/* Microseconds from "10", "1min 30s", "500ms", "1.5h", "1d", "1w": systemd.time(7) up to weeks; a bare
+ * number is seconds. What is below a microsecond is dropped. */
 int parse_sec(const char *s, uint64_t *ret_usec);
-/* Percent of one core, "5%" to "100%"; more than 100 is allowed up to 6400. Thousandths of a percent are dropped. */
+/* Whole percents of one core, "1%" to "6400%": more than 100 are several cores. */
 int parse_percent(const char *s, unsigned *ret);
