@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,13 +28,16 @@ struct conf {
         int ksm_use_zero_pages;       /* UseZeroPages=, -1: leave as the kernel has it */
 };
 
-/* The defaults: Mechanism=auto, BookkeepingMax=64M, LogLevel=info, PagesToScan=2000, SleepMilliSec=0. */
+/* The defaults: Mechanism=auto, BookkeepingMax=64M, LogLevel=info, PagesToScan=2000, SleepMilliSec=0.
+ * An empty assignment returns to them. */
 void conf_init(struct conf *c);
 
 /* Reads @path over the defaults into *@ret, which stays untouched on failure. Unknown sections and
  * keys: a warning with file and line. Wrong values and lines that cannot be read: an error with
- * file and line, and -EINVAL. A missing file is -ENOENT. Messages go through log.h. */
+ * file and line, and -EINVAL. A file above 1 MiB is -EFBIG. All that has been logged; only -ENOENT,
+ * a missing file, is left to the caller. */
 int conf_load(const char *path, struct conf *ret);
 
-/* What conf_load() is made of, for tests: one text, its name for messages. */
+/* What conf_load() is made of, for tests: one text, its name for messages. *@c, initialized or from
+ * an earlier file, stays untouched on failure. */
 int conf_parse(const char *name, const char *text, size_t size, struct conf *c);

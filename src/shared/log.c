@@ -98,7 +98,7 @@ int log_full(int level, int error, const char *format, ...)
         }
         line[n++] = '\n';
 
-        /* In one piece, so that lines of several processes do not mix. Nobody is left to be told of a failure. */
+        /* In one piece, so that lines of several processes do not mix. A failure has nobody left to tell. */
         written = write(STDERR_FILENO, line, n);
         (void) written;
 

@@ -39,7 +39,8 @@ static int take_digits(const char **s, uint64_t *ret)
         if (!is_digit(*p))
                 return -EINVAL;
         for (; is_digit(*p); p++)
-                if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, (uint64_t) (*p - '0'), &n))
+                if (__builtin_mul_overflow(n, 10, &n) ||
+                    __builtin_add_overflow(n, (uint64_t) (*p - '0'), &n))
                         return -ERANGE;
         *s = p;
         *ret = n;
