@@ -9,8 +9,9 @@ struct mm_group {
         struct mm_record *records; /* in frame order; not owned */
         size_t n_pages;            /* mappings seen */
         size_t n_frames;           /* distinct frames among them */
-        size_t n_freeable;         /* frames that would have no user left: every mapping of theirs was seen */
-        size_t n_ksm;              /* frames of them that are KSM's already */
+        size_t n_freeable;         /* of them those with every mapping seen: none would have a user left */
+        size_t n_ksm;              /* frames that are KSM's already: they stay and take further mappings */
+        size_t n_ksm_outside;      /* mappings of those that were not seen */
         bool zero;                 /* pages of zeros */
 };
 
@@ -23,9 +24,9 @@ typedef int (*mm_mapcount_t)(void *userdata, uint32_t frame, uint64_t *ret);
 size_t mm_group_next(struct mm_records *r, size_t from, mm_mapcount_t mapcount, void *userdata,
                      struct mm_group *ret);
 
-/* Frames that merging @g would free, net of the shared frames it needs: at most @max_sharing
- * mappings to one frame (0: no limit; /sys/kernel/mm/ksm/max_page_sharing); @zero_is_free: pages of
- * zeros go to the kernel's zero page, which costs no frame. Never negative: a group that would not
- * gain is left alone. A frame that somebody outside maps too is not freed and not counted, which is
- * why pages shared by fork are no saving. */
+/* Frames that merging @g would free, net of the shared frames it needs besides KSM's: at most
+ * @max_sharing mappings to one frame (0: no limit; /sys/kernel/mm/ksm/max_page_sharing);
+ * @zero_is_free: pages of zeros go to the kernel's zero page, which costs no frame. Never negative:
+ * a group that would not gain is left alone. A frame that somebody outside maps too is not freed
+ * and not counted, which is why pages shared by fork are no saving. */
 size_t mm_group_saving(const struct mm_group *g, size_t max_sharing, bool zero_is_free);

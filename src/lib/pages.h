@@ -32,6 +32,9 @@ int mm_pagemap_open(int process_fd, struct mm_pagemap **ret);
 struct mm_pagemap *mm_pagemap_free(struct mm_pagemap *pm);
 DEFINE_CLEANUP_FUNC(struct mm_pagemap *, mm_pagemap_free)
 
+/* From now on @pm walks as on a kernel without PAGEMAP_SCAN. */
+void mm_pagemap_forget_scan(struct mm_pagemap *pm);
+
 /* At most so many pages in one call of the callback. */
 #define MM_PAGES_CHUNK 512U
 
@@ -46,7 +49,8 @@ typedef int (*mm_pages_cb)(void *userdata, const struct mm_page *pages, size_t n
 int mm_pages_walk(struct mm_pagemap *pm, uint64_t start, uint64_t end, uint64_t budget,
                   mm_pages_cb cb, void *userdata, uint64_t *ret_next);
 
-/* The 64-bit words of pagemap for @n pages from @address: for looking again. Returns words read. */
+/* The 64-bit words of pagemap for @n pages from @address: for looking again. Returns words read,
+ * fewer than @n at the end of the address space; -ESRCH when the memory is gone, -errno. */
 ssize_t mm_pagemap_read(struct mm_pagemap *pm, uint64_t address, uint64_t *words, size_t n);
 /* One word as a page. @zero_frame: from mm_zero_frame(), 0 if not known. */
 struct mm_page mm_pagemap_decode(uint64_t word, uint64_t address, uint64_t zero_frame);

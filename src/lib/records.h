@@ -41,13 +41,18 @@ DEFINE_CLEANUP_FUNC(struct mm_records *, mm_records_free)
 /* Forgets all and gives the memory back. */
 void mm_records_clear(struct mm_records *r);
 
+/* What is folded into the keys of the records added from now on: mm_hash_fold(). */
+void mm_records_set_fold(struct mm_records *r, uint64_t fold);
+
 /* Appends a copy of @record. Frames that are mapped more than once are found again with
  * mm_records_find_frame(); those must be added with @shared. 0, or -ENOBUFS when the region is full:
  * the round then goes in passes over parts of the hash. */
 int mm_records_add(struct mm_records *r, const struct mm_record *record, bool shared);
 
-/* The first record added with @shared for @frame, or NULL. */
-const struct mm_record *mm_records_find_frame(const struct mm_records *r, uint32_t frame);
+/* The first record added with @shared for @frame, and the fold in its key; or NULL. A frame that did
+ * not fit into the table of folds is not found: it is then read once more. */
+const struct mm_record *mm_records_find_frame(const struct mm_records *r, uint32_t frame,
+                                              uint64_t *ret_fold);
 
 struct mm_record *mm_records_items(struct mm_records *r);
 size_t mm_records_count(const struct mm_records *r);

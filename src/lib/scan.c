@@ -1,2 +1,312 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "lib/scan.h"
+
+#include <fcntl.h>
+#include <linux/kernel-page-flags.h>
+
+#include "lib/hash.h"
+
+#define BATCH_PAGES (MM_SCAN_BUFFER / MM_PAGE_SIZE)
+
+/* Words of pagemap between ticks on kernels without PAGEMAP_SCAN: 4 GiB of address space, a few
+ * milliseconds. */
+#define SLICE_WORDS (UINT64_C(1) << 20)
+/* So many slices in a row without a page are a reservation, as big as the address space allows. */
+#define EMPTY_SLICES_MAX 64U
+
+/* One call of mm_scan_range(). */
+struct range_scan {
+        struct mm_scan *s;
+        struct mm_scan_target *t;
+        uint64_t fold;
+        bool file_area;
+        bool full;
+        bool slice_empty;
+        mm_scan_tick_t tick;
+        void *userdata;
+
+        /* To be read in one go: contiguous. */
+        struct mm_page batch[BATCH_PAGES];
+        size_t n_batch;
+};
+
+int mm_scan_init(struct mm_scan *s, struct mm_records *records, int proc_fd, uint64_t seed)
+{
+        uint8_t *buffer;
+
+        buffer = aligned_alloc(MM_PAGE_SIZE, MM_SCAN_BUFFER);
+        if (!buffer)
+                return -ENOMEM;
+
+        *s = (struct mm_scan){
+                .records = records,
+                .seed = seed,
+                .zero_hash = mm_hash_zero(seed),
+                .n_parts = 1,
+                .buffer = buffer,
+        };
+        mm_kpage_open(proc_fd, &s->kpage);
+        return 0;
+}
+
+void mm_scan_done(struct mm_scan *s)
+{
+        if (!s->buffer)
+                return;
+
+        mm_kpage_done(&s->kpage);
+        free(s->buffer);
+        *s = (struct mm_scan){ .kpage = { -EBADF, -EBADF } };
+}
+
+int mm_scan_target_open(int process_fd, uint32_t index, uint64_t domain, struct mm_scan_target *ret)
+{
+        _cleanup_(mm_pagemap_freep) struct mm_pagemap *pagemap = NULL;
+        int mem_fd, r;
+
+        if (index >= MM_TARGETS_MAX)
+                return -E2BIG;
+
+        r = mm_pagemap_open(process_fd, &pagemap);
+        if (r < 0)
+                return r;
+
+        mem_fd = openat(process_fd, "mem", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        if (mem_fd < 0)
+                return errno == ENOENT ? -ESRCH : -errno;
+
+        *ret = (struct mm_scan_target){
+                .pagemap = TAKE_PTR(pagemap),
+                .mem_fd = mem_fd,
+                .index = index,
+                .domain = domain,
+        };
+        return 0;
+}
+
+void mm_scan_target_done(struct mm_scan_target *t)
+{
+        if (!t->pagemap)
+                return;
+
+        t->pagemap = mm_pagemap_free(t->pagemap);
+        t->mem_fd = safe_close(t->mem_fd);
+}
+
+static void keep_page(struct range_scan *rs, const struct mm_page *page, uint64_t content)
+{
+        struct mm_scan *s = rs->s;
+        struct mm_record record = {
+                .key = content ^ rs->fold,
+                .page = page->address / MM_PAGE_SIZE,
+                .target = rs->t->index,
+                .frame = (uint32_t)page->frame,
+        };
+        bool shared = page->frame != 0 && !(page->flags & MM_PAGE_EXCLUSIVE);
+
+        if (content == s->zero_hash) {
+                record.flags |= MM_RECORD_ZERO;
+                s->n_zero++;
+        }
+        if (page->flags & MM_PAGE_KSM) {
+                record.flags |= MM_RECORD_KSM;
+                s->n_ksm++;
+        }
+        if (page->flags & MM_PAGE_EXCLUSIVE)
+                record.flags |= MM_RECORD_EXCLUSIVE;
+        if (rs->file_area)
+                record.flags |= MM_RECORD_FILE_AREA;
+
+        if (content % s->n_parts != s->part)
+                return;
+
+        if (mm_records_add(s->records, &record, shared) < 0) {
+                rs->full = true;
+                s->n_unkept++;
+        }
+}
+
+/* Reads what is in the batch. Pages that cannot be read any more are stepped over. */
+static int read_batch(struct range_scan *rs)
+{
+        struct mm_scan *s = rs->s;
+        size_t n = rs->n_batch, i = 0;
+
+        rs->n_batch = 0;
+
+        while (i < n) {
+                size_t n_whole;
+                ssize_t size;
+
+                size = pread(rs->t->mem_fd, s->buffer, (n - i) * MM_PAGE_SIZE, (off_t)rs->batch[i].address);
+                if (size == 0)
+                        return -ESRCH;
+                if (size < 0 && errno != EIO && errno != EFAULT)
+                        return -errno;
+
+                n_whole = size > 0 ? (size_t)size / MM_PAGE_SIZE : 0;
+                for (size_t j = 0; j < n_whole; j++, i++)
+                        keep_page(rs, &rs->batch[i], mm_hash_page(s->buffer + j * MM_PAGE_SIZE, s->seed));
+                s->n_read += n_whole;
+
+                if (n_whole == 0) {
+                        s->n_vanished++;
+                        i++;
+                }
+        }
+
+        return 0;
+}
+
+static bool batch_has_frame(const struct range_scan *rs, uint64_t frame)
+{
+        for (size_t i = 0; i < rs->n_batch; i++)
+                if (rs->batch[i].frame == frame)
+                        return true;
+        return false;
+}
+
+static int batch_add(struct range_scan *rs, const struct mm_page *page)
+{
+        int r;
+
+        if (rs->n_batch == BATCH_PAGES ||
+            (rs->n_batch > 0 && rs->batch[rs->n_batch - 1].address + MM_PAGE_SIZE != page->address)) {
+                r = read_batch(rs);
+                if (r < 0)
+                        return r;
+        }
+
+        rs->batch[rs->n_batch++] = *page;
+        return 0;
+}
+
+/* A page whose frame has other mappings. 1 if nothing is left to do. */
+static int look_at_shared(struct range_scan *rs, struct mm_page *page)
+{
+        const struct mm_record *known;
+        uint64_t fold, flags;
+        int r;
+
+        if (batch_has_frame(rs, page->frame)) {
+                r = read_batch(rs);
+                if (r < 0)
+                        return r;
+        }
+
+        known = mm_records_find_frame(rs->s->records, (uint32_t)page->frame, &fold);
+        if (known) {
+                if (known->flags & MM_RECORD_KSM)
+                        page->flags |= MM_PAGE_KSM;
+                rs->s->n_looked++;
+                keep_page(rs, page, known->key ^ fold);
+                return 1;
+        }
+
+        if (mm_kpage_flags(&rs->s->kpage, page->frame, &flags) < 0)
+                return 0;
+
+        /* The huge page of zeros, where PAGEMAP_SCAN did not say so. */
+        if (flags & (UINT64_C(1) << KPF_ZERO_PAGE)) {
+                rs->s->n_zero_mapped++;
+                return 1;
+        }
+        if (flags & (UINT64_C(1) << KPF_KSM))
+                page->flags |= MM_PAGE_KSM;
+        return 0;
+}
+
+static int look_at(struct range_scan *rs, struct mm_page page)
+{
+        int r;
+
+        if (page.flags & MM_PAGE_FILE)
+                return 0;
+        if (page.flags & MM_PAGE_SWAPPED) {
+                rs->s->n_swapped++;
+                return 0;
+        }
+        if (page.flags & MM_PAGE_ZERO) {
+                rs->s->n_zero_mapped++;
+                return 0;
+        }
+
+        if (rs->full) {
+                rs->s->n_looked++;
+                rs->s->n_unkept++;
+                return 0;
+        }
+
+        if (page.frame > UINT32_MAX)
+                page.frame = 0;
+        if (page.frame != 0 && !(page.flags & MM_PAGE_EXCLUSIVE)) {
+                r = look_at_shared(rs, &page);
+                if (r != 0)
+                        return MIN(r, 0);
+        }
+
+        rs->s->n_looked++;
+        return batch_add(rs, &page);
+}
+
+static int on_pages(void *userdata, const struct mm_page *pages, size_t n)
+{
+        struct range_scan *rs = userdata;
+        int r;
+
+        rs->slice_empty = false;
+
+        for (size_t i = 0; i < n; i++) {
+                r = look_at(rs, pages[i]);
+                if (r < 0)
+                        return r;
+        }
+
+        r = read_batch(rs);
+        if (r < 0)
+                return r;
+
+        return rs->tick ? rs->tick(rs->userdata) : 0;
+}
+
+int mm_scan_range(struct mm_scan *s, struct mm_scan_target *t, uint64_t start, uint64_t end, uint64_t owner,
+                  bool file_area, mm_scan_tick_t tick, void *userdata)
+{
+        struct range_scan rs;
+        unsigned n_empty = 0;
+        int r;
+
+        rs.s = s;
+        rs.t = t;
+        rs.fold = mm_hash_fold(t->domain, owner);
+        rs.file_area = file_area;
+        rs.full = false;
+        rs.tick = tick;
+        rs.userdata = userdata;
+        rs.n_batch = 0;
+
+        mm_records_set_fold(s->records, rs.fold);
+
+        for (;;) {
+                uint64_t next = start;
+
+                rs.slice_empty = true;
+                r = mm_pages_walk(t->pagemap, start, end, SLICE_WORDS, on_pages, &rs, &next);
+                if (r != -E2BIG || next == start)
+                        break;
+                start = next;
+
+                n_empty = rs.slice_empty ? n_empty + 1 : 0;
+                if (n_empty == EMPTY_SLICES_MAX) {
+                        s->n_too_sparse++;
+                        r = 0;
+                        break;
+                }
+
+                r = tick ? tick(userdata) : 0;
+                if (r != 0)
+                        break;
+        }
+
+        return r == 0 && rs.full ? -ENOBUFS : r;
+}

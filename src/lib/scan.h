@@ -10,15 +10,14 @@
 
 struct mm_scan {
         struct mm_records *records; /* not owned */
-        struct mm_kpage kpage;      /* not owned */
+        struct mm_kpage kpage;      /* owned */
         uint64_t seed;
-        uint64_t zero_hash;  /* mm_hash_zero(seed) */
-        uint64_t zero_frame; /* mm_zero_frame() */
-        /* Only keys with key % n_parts == part are kept; n_parts 1 keeps all. */
+        uint64_t zero_hash; /* mm_hash_zero(seed) */
+        /* Only contents with hash % n_parts == part are kept, whoever has them; n_parts 1 keeps all. */
         uint32_t part, n_parts;
         uint8_t *buffer; /* MM_SCAN_BUFFER bytes, page-aligned; owned */
 
-        /* Sums over the round. */
+        /* Sums. Each pass over a part of the hash looks at all pages, and counts them again. */
         uint64_t n_looked;        /* private pages in RAM, each mapping */
         uint64_t n_read;          /* frames whose bytes were read */
         uint64_t n_swapped;       /* left alone */
@@ -26,7 +25,8 @@ struct mm_scan {
         uint64_t n_ksm;           /* already KSM's */
         uint64_t n_zero;          /* hold zeros in a frame of their own */
         uint64_t n_vanished;      /* gone before they could be read */
-        uint64_t n_unkept;        /* records that did not fit (-ENOBUFS) */
+        uint64_t n_unkept;        /* pages without a record since the records are full; not read any more */
+        uint64_t n_too_sparse;    /* ranges given up before their end: see mm_scan_range() */
 };
 
 /* 256 KiB: where pread of /proc/PID/mem stops getting faster. */
@@ -52,6 +52,7 @@ typedef int (*mm_scan_tick_t)(void *userdata);
 
 /* Looks at [@start, @end). @owner goes into the keys (0: none). 0; -ENOBUFS when the records are
  * full (the pages looked at go on being counted in n_unkept); -ESRCH when the memory is gone;
- * what @tick returned; -errno. */
+ * what @tick returned; -errno. Without PAGEMAP_SCAN a range is given up where it has no page for
+ * 256 GiB, and counted in n_too_sparse. */
 int mm_scan_range(struct mm_scan *s, struct mm_scan_target *t, uint64_t start, uint64_t end,
                   uint64_t owner, bool file_area, mm_scan_tick_t tick, void *userdata);
