@@ -20,6 +20,9 @@
 #define STRINGIFY_(x) #x
 #define STRINGIFY(x) STRINGIFY_(x)
 
+/* <sys/param.h> and GLib have their own, which evaluate their arguments twice. */
+#undef MIN
+#undef MAX
 #define MIN(a, b)                          \
         ({                                 \
                 __typeof__(a) a_ = (a);    \
