@@ -1,2 +1,337 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+
+#include "lib/ksm-state.h"
 #include "lib/ksm.h"
+
+#define STATE_NAME "ksm.state"
+#define STATE_NEW_NAME STATE_NAME ".new"
+#define STATE_DAMAGED_NAME STATE_NAME ".damaged"
+
+struct mm_ksm_drive {
+        int root_fd, state_fd; /* borrowed */
+        bool ran;
+        struct ksm_state state;
+};
+
+/* The first line of a knob, without its end. */
+static int read_knob(int root_fd, const char *name, char *ret, size_t size)
+{
+        _cleanup_(closep) int fd = -EBADF;
+        char buf[64];
+        ssize_t n;
+
+        fd = openat(root_fd, name, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        n = read(fd, buf, sizeof(buf) - 1);
+        if (n < 0)
+                return -errno;
+        buf[n] = '\0';
+        buf[strcspn(buf, "\n")] = '\0';
+        if (strlen(buf) >= size)
+                return -EINVAL;
+        strcpy(ret, buf);
+        return 0;
+}
+
+static int write_knob(int root_fd, const char *name, const char *value)
+{
+        _cleanup_(closep) int fd = -EBADF;
+
+        fd = openat(root_fd, name, O_WRONLY | O_TRUNC | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        if (write(fd, value, strlen(value)) < 0)
+                return -errno;
+        return 0;
+}
+
+static int read_counter(int root_fd, const char *name, uint64_t *ret)
+{
+        char s[32], *end;
+        long long n;
+        int r;
+
+        r = read_knob(root_fd, name, s, sizeof(s));
+        if (r < 0)
+                return r;
+        errno = 0;
+        n = strtoll(s, &end, 10);
+        if (errno != 0 || end == s || *end)
+                return -EINVAL;
+        /* Linux 6.6 to 6.9 can count zero pages below none. */
+        *ret = n > 0 ? (uint64_t) n : 0;
+        return 0;
+}
+
+int mm_ksm_read(int root_fd, struct mm_ksm_counters *ret)
+{
+        struct mm_ksm_counters c = {};
+        uint64_t run = 0, use_zero_pages = 0;
+        const struct {
+                const char *name;
+                uint64_t *value;
+                bool optional;
+        } files[] = {
+                { "run", &run },
+                { "full_scans", &c.full_scans },
+                { "pages_shared", &c.pages_shared },
+                { "pages_sharing", &c.pages_sharing },
+                { "pages_unshared", &c.pages_unshared },
+                { "pages_volatile", &c.pages_volatile },
+                { "max_page_sharing", &c.max_page_sharing },
+                { "use_zero_pages", &use_zero_pages },
+                { "pages_scanned", &c.pages_scanned, true },
+                { "ksm_zero_pages", &c.zero_pages, true },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(files); i++) {
+                int r = read_counter(root_fd, files[i].name, files[i].value);
+
+                if (r < 0 && !(r == -ENOENT && files[i].optional))
+                        return r;
+        }
+        c.run = (unsigned) run;
+        c.use_zero_pages = use_zero_pages;
+        *ret = c;
+        return 0;
+}
+
+/* The value of a knob that we may change; the advisor shows its choice in brackets among the others. */
+static int read_value(int root_fd, enum ksm_knob knob, char ret[KSM_VALUE_BYTES])
+{
+        char s[64], *word = s, *open;
+        int r;
+
+        r = read_knob(root_fd, ksm_knob_name(knob), s, sizeof(s));
+        if (r < 0)
+                return r;
+        open = strchr(s, '[');
+        if (open) {
+                word = open + 1;
+                word[strcspn(word, "]")] = '\0';
+        }
+        if (!ksm_knob_takes(knob, word))
+                return -EINVAL;
+        strcpy(ret, word);
+        return 0;
+}
+
+/* The kernel refuses pages_to_scan while its advisor sets it. */
+static bool advisor_is_on(int root_fd)
+{
+        char mode[KSM_VALUE_BYTES];
+
+        return read_value(root_fd, KSM_ADVISOR_MODE, mode) >= 0 && !streq(mode, "none");
+}
+
+static int put_back(int root_fd, const struct ksm_state *state)
+{
+        int r = 0;
+
+        for (int k = KSM_KNOB_MAX_ - 1; k >= 0; k--) {
+                const struct ksm_change *c = state->changes + k;
+                char now[KSM_VALUE_BYTES];
+                int q;
+
+                if (!c->ours[0])
+                        continue;
+                q = read_value(root_fd, k, now);
+                if (q == -ENOENT || q == -EINVAL) /* what we cannot read is not ours */
+                        continue;
+                if (q >= 0) {
+                        if (!streq(now, c->ours) || (k == KSM_PAGES_TO_SCAN && advisor_is_on(root_fd)))
+                                continue;
+                        q = write_knob(root_fd, ksm_knob_name(k), c->before);
+                }
+                if (q < 0 && r >= 0)
+                        r = q;
+        }
+        return r;
+}
+
+static int apply(int root_fd, const struct ksm_state *state)
+{
+        for (enum ksm_knob k = 0; k < KSM_KNOB_MAX_; k++) {
+                const struct ksm_change *c = state->changes + k;
+                int r;
+
+                if (!c->ours[0])
+                        continue;
+                r = write_knob(root_fd, ksm_knob_name(k), c->ours);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int write_state(int state_fd, const struct ksm_state *state)
+{
+        _cleanup_(closep) int fd = -EBADF;
+        char text[KSM_STATE_BYTES_MAX];
+        size_t size = ksm_state_format(state, text);
+        ssize_t n;
+
+        fd = openat(state_fd, STATE_NEW_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return -errno;
+        n = write(fd, text, size);
+        if (n < 0)
+                return -errno;
+        if ((size_t) n < size)
+                return -ENOSPC;
+        if (fsync(fd) < 0 || renameat(state_fd, STATE_NEW_NAME, state_fd, STATE_NAME) < 0 ||
+            fsync(state_fd) < 0)
+                return -errno;
+        return 0;
+}
+
+static int read_state(int state_fd, struct ksm_state *ret)
+{
+        _cleanup_(closep) int fd = -EBADF;
+        char text[KSM_STATE_BYTES_MAX];
+        ssize_t n;
+
+        fd = openat(state_fd, STATE_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        n = read(fd, text, sizeof(text));
+        if (n < 0)
+                return -errno;
+        return ksm_state_parse(text, (size_t) n, ret);
+}
+
+static int remove_state(int state_fd)
+{
+        return unlinkat(state_fd, STATE_NAME, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int plan_change(int root_fd, enum ksm_knob knob, const char *ours, struct ksm_state *state)
+{
+        struct ksm_change *c = state->changes + knob;
+        char before[KSM_VALUE_BYTES];
+        int r;
+
+        if (!ksm_knob_takes(knob, ours))
+                return -EINVAL;
+        r = read_value(root_fd, knob, before);
+        if (r == -ENOENT) /* a knob that this kernel is too old for */
+                return 0;
+        if (r < 0)
+                return r;
+        if (streq(before, ours))
+                return 0;
+        strcpy(c->before, before);
+        strcpy(c->ours, ours);
+        return 0;
+}
+
+static int plan_number(int root_fd, enum ksm_knob knob, int64_t wanted, struct ksm_state *state)
+{
+        char ours[24];
+
+        if (wanted < 0)
+                return 0;
+        sprintf(ours, "%lld", (long long) wanted);
+        return plan_change(root_fd, knob, ours, state);
+}
+
+static int plan_changes(int root_fd, const struct mm_ksm_settings *s, struct ksm_state *state)
+{
+        int r = 0;
+
+        if (s->advisor)
+                r = plan_change(root_fd, KSM_ADVISOR_MODE, s->advisor, state);
+        if (r >= 0 && (s->advisor || !advisor_is_on(root_fd)))
+                r = plan_number(root_fd, KSM_PAGES_TO_SCAN, s->pages_to_scan, state);
+        if (r >= 0)
+                r = plan_number(root_fd, KSM_SLEEP_MILLISECS, s->sleep_millisecs, state);
+        if (r >= 0)
+                r = plan_number(root_fd, KSM_SMART_SCAN, s->smart_scan, state);
+        if (r >= 0)
+                r = plan_number(root_fd, KSM_USE_ZERO_PAGES, s->use_zero_pages, state);
+        if (r >= 0)
+                r = plan_number(root_fd, KSM_RUN, 1, state);
+        return r;
+}
+
+int mm_ksm_drive_start(int root_fd, int state_fd, const struct mm_ksm_settings *settings,
+                       struct mm_ksm_drive **ret)
+{
+        _cleanup_(freep) struct mm_ksm_drive *d = NULL;
+        uint64_t run = 0;
+        int r;
+
+        /* Its advisor would be switched back to a kernel default of pages_to_scan, not to what was there. */
+        if (settings->advisor && !streq(settings->advisor, "none"))
+                return -EINVAL;
+
+        r = read_counter(root_fd, ksm_knob_name(KSM_RUN), &run);
+        if (r < 0)
+                return r;
+        if (run > 1)
+                return -EBUSY;
+
+        d = calloc(1, sizeof(*d));
+        if (!d)
+                return -ENOMEM;
+        d->root_fd = root_fd;
+        d->state_fd = state_fd;
+        d->ran = run == 1;
+
+        if (!d->ran) {
+                if (faccessat(state_fd, STATE_NAME, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
+                        return -EEXIST;
+                r = plan_changes(root_fd, settings, &d->state);
+                if (r < 0)
+                        return r;
+                r = write_state(state_fd, &d->state);
+                if (r < 0)
+                        return r;
+                r = apply(root_fd, &d->state);
+                if (r < 0) {
+                        mm_ksm_drive_stop(TAKE_PTR(d));
+                        return r;
+                }
+        }
+
+        *ret = TAKE_PTR(d);
+        return 0;
+}
+
+struct mm_ksm_drive *mm_ksm_drive_stop(struct mm_ksm_drive *d)
+{
+        if (!d)
+                return NULL;
+        /* What cannot be put back now is left to mm_ksm_recover(). */
+        if (!d->ran && put_back(d->root_fd, &d->state) >= 0)
+                (void) remove_state(d->state_fd);
+        free(d);
+        return NULL;
+}
+
+int mm_ksm_recover(int root_fd, int state_fd)
+{
+        struct ksm_state state;
+        int r;
+
+        r = read_state(state_fd, &state);
+        if (r == -ENOENT)
+                return 0;
+        if (r == -EBADMSG)
+                return renameat(state_fd, STATE_NAME, state_fd, STATE_DAMAGED_NAME) < 0 ? -errno : -EBADMSG;
+        if (r < 0)
+                return r;
+
+        r = put_back(root_fd, &state);
+        if (r < 0)
+                return r;
+        r = remove_state(state_fd);
+        return r < 0 ? r : 1;
+}
+
+bool mm_ksm_drive_ran(const struct mm_ksm_drive *d)
+{
+        return d->ran;
+}

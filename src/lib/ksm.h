@@ -27,22 +27,29 @@ int mm_ksm_read(int root_fd, struct mm_ksm_counters *ret);
 struct mm_ksm_settings {
         int64_t pages_to_scan, sleep_millisecs;
         int smart_scan, use_zero_pages;
-        const char *advisor; /* "none", "scan-time" */
+        const char *advisor; /* "none"; under "scan-time" the kernel lets nobody set pages_to_scan */
 };
 
 /* Drives ksmd. What was there before is written to @state_fd/ksm.state, before anything is changed
  * and synced, so that a later start puts it right after a crash. */
 struct mm_ksm_drive;
 
-/* Changes the knobs and starts ksmd. @root_fd and @state_fd are borrowed for the life of the
- * object. -ENOENT without KSM, -EACCES, -EROFS if sysfs is read-only. */
-int mm_ksm_drive_start(int root_fd, int state_fd, const struct mm_ksm_settings *settings, struct mm_ksm_drive **ret);
+/* Changes the knobs and starts ksmd. If it runs already, somebody else has set it to his liking:
+ * nothing is changed, then or by the stop. Knobs that this kernel does not have are left out.
+ * @root_fd and @state_fd are borrowed for the life of the object. -ENOENT without KSM, -EACCES,
+ * -EROFS if sysfs is read-only, -EBUSY while run is 2, -EINVAL for a setting that no kernel takes,
+ * -EEXIST if a state file is there: mm_ksm_recover() comes first. On failure all is as it was. */
+int mm_ksm_drive_start(int root_fd, int state_fd, const struct mm_ksm_settings *settings,
+                       struct mm_ksm_drive **ret);
 
 /* Puts every knob back that still has the value we gave it, stops ksmd if it did not run before,
- * removes the state file and frees @d. Merged pages stay merged. Returns NULL. */
+ * removes the state file and frees @d. Merged pages stay merged. A knob that cannot be written is
+ * left to mm_ksm_recover(), with the state file. Takes NULL, returns NULL. */
 struct mm_ksm_drive *mm_ksm_drive_stop(struct mm_ksm_drive *d);
 
-/* Puts right what a killed service left: 1 if there was something, 0 if not, -errno. */
+/* Puts right what a killed service left: 1 if there was something, 0 if not, -errno. -EBADMSG: the
+ * state file is damaged; it is now ksm.state.damaged, and no knob was touched. Not while another
+ * service may be driving: it would be stopped. */
 int mm_ksm_recover(int root_fd, int state_fd);
 
 /* Whether ksmd ran before we started it. */
@@ -53,7 +60,7 @@ struct mm_ksm_process {
         uint64_t rmap_items;    /* pages KSM keeps track of; 64 bytes each (struct ksm_rmap_item) */
         uint64_t merging_pages; /* pages of it that KSM has merged */
         uint64_t zero_pages;    /* Linux 6.6, else 0 */
-        int mergeable;          /* 1: some area is registered; 0: none; -1: this kernel does not say (before 6.16) */
+        int mergeable;          /* 1: some area is registered; 0: none; -1: not said (before Linux 6.16) */
         int merge_any;          /* PR_SET_MEMORY_MERGE; -1: not said */
 };
 /* 0, -ENOENT if the kernel has neither file, -ESRCH. */

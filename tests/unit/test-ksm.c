@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* KSM's knobs and counters, on trees of plain files in place of sysfs and /proc/PID. */
+#include <fcntl.h>
+#include <glib.h>
+#include <glib/gstdio.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "lib/ksm-state.h"
+#include "lib/ksm.h"
+
+struct file {
+        const char *name, *text;
+};
+
+/* Linux 6.1. */
+static const struct file old_ksm[] = {
+        { "full_scans", "12\n" },     { "max_page_sharing", "256\n" }, { "pages_shared", "3\n" },
+        { "pages_sharing", "40\n" },  { "pages_to_scan", "100\n" },    { "pages_unshared", "500\n" },
+        { "pages_volatile", "60\n" }, { "run", "0\n" },                { "sleep_millisecs", "20\n" },
+        { "use_zero_pages", "1\n" },  {},
+};
+/* Linux 6.18 has these besides. */
+static const struct file new_ksm[] = {
+        { "advisor_mode", "[none] scan-time\n" },
+        { "ksm_zero_pages", "7\n" },
+        { "pages_scanned", "123456789012\n" },
+        { "smart_scan", "1\n" },
+        { "use_zero_pages", "0\n" },
+        {},
+};
+
+static const struct mm_ksm_settings settings = {
+        .pages_to_scan = 2000,
+        .sleep_millisecs = 0,
+        .smart_scan = 0,
+        .use_zero_pages = -1,
+        .advisor = "none",
+};
+
+struct tree {
+        char *root, *state;
+        int root_fd, state_fd;
+};
+
+static void put(const char *dir, const char *name, const char *text)
+{
+        g_autofree char *path = g_build_filename(dir, name, NULL);
+
+        g_assert_true(g_file_set_contents(path, text, -1, NULL));
+}
+
+static void put_all(const char *dir, const struct file *files)
+{
+        for (; files->name; files++)
+                put(dir, files->name, files->text);
+}
+
+static char *get(const char *dir, const char *name)
+{
+        g_autofree char *path = g_build_filename(dir, name, NULL);
+        char *text = NULL;
+
+        if (g_file_get_contents(path, &text, NULL, NULL))
+                g_strchomp(text);
+        return text;
+}
+
+static void expect(const char *dir, const char *name, const char *value)
+{
+        g_autofree char *text = get(dir, name);
+
+        g_assert_cmpstr(text, ==, value);
+}
+
+static int open_dir(const char *path)
+{
+        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        g_assert_cmpint(fd, >=, 0);
+        return fd;
+}
+
+static void tree_init(struct tree *t, bool is_new)
+{
+        t->root = g_dir_make_tmp("mergemem-ksm-XXXXXX", NULL);
+        t->state = g_dir_make_tmp("mergemem-state-XXXXXX", NULL);
+        put_all(t->root, old_ksm);
+        if (is_new)
+                put_all(t->root, new_ksm);
+        t->root_fd = open_dir(t->root);
+        t->state_fd = open_dir(t->state);
+}
+
+static void remove_dir(const char *path)
+{
+        g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+        const char *name;
+
+        while ((name = g_dir_read_name(dir))) {
+                g_autofree char *child = g_build_filename(path, name, NULL);
+
+                g_assert_cmpint(g_remove(child), ==, 0);
+        }
+        g_assert_cmpint(g_rmdir(path), ==, 0);
+}
+
+static void tree_done(struct tree *t)
+{
+        safe_close(t->root_fd);
+        safe_close(t->state_fd);
+        remove_dir(t->root);
+        remove_dir(t->state);
+        g_free(t->root);
+        g_free(t->state);
+}
+
+static void expect_untouched(const struct tree *t)
+{
+        expect(t->root, "advisor_mode", "[none] scan-time");
+        expect(t->root, "pages_to_scan", "100");
+        expect(t->root, "sleep_millisecs", "20");
+        expect(t->root, "smart_scan", "1");
+        expect(t->root, "use_zero_pages", "0");
+        expect(t->root, "run", "0");
+        expect(t->state, "ksm.state", NULL);
+}
+
+static void test_counters(void)
+{
+        struct mm_ksm_counters c = { .run = 77 };
+        struct tree t;
+
+        tree_init(&t, false);
+        g_assert_cmpint(mm_ksm_read(t.root_fd, &c), ==, 0);
+        g_assert_cmpuint(c.run, ==, 0);
+        g_assert_cmpuint(c.full_scans, ==, 12);
+        g_assert_cmpuint(c.pages_shared, ==, 3);
+        g_assert_cmpuint(c.pages_sharing, ==, 40);
+        g_assert_cmpuint(c.pages_unshared, ==, 500);
+        g_assert_cmpuint(c.pages_volatile, ==, 60);
+        g_assert_cmpuint(c.max_page_sharing, ==, 256);
+        g_assert_cmpuint(c.pages_scanned, ==, 0);
+        g_assert_cmpuint(c.zero_pages, ==, 0);
+        g_assert_true(c.use_zero_pages);
+
+        put_all(t.root, new_ksm);
+        put(t.root, "run", "1\n");
+        g_assert_cmpint(mm_ksm_read(t.root_fd, &c), ==, 0);
+        g_assert_cmpuint(c.run, ==, 1);
+        g_assert_cmpuint(c.pages_scanned, ==, 123456789012);
+        g_assert_cmpuint(c.zero_pages, ==, 7);
+        g_assert_false(c.use_zero_pages);
+
+        put(t.root, "ksm_zero_pages", "-1\n");
+        g_assert_cmpint(mm_ksm_read(t.root_fd, &c), ==, 0);
+        g_assert_cmpuint(c.zero_pages, ==, 0);
+
+        c.pages_shared = 99;
+        put(t.root, "pages_shared", "many\n");
+        g_assert_cmpint(mm_ksm_read(t.root_fd, &c), ==, -EINVAL);
+        put(t.root, "pages_shared", "");
+        g_assert_cmpint(mm_ksm_read(t.root_fd, &c), ==, -EINVAL);
+        g_assert_cmpuint(c.pages_shared, ==, 99);
+        tree_done(&t);
+}
+
+static void test_counters_absent(void)
+{
+        g_autofree char *dir = g_dir_make_tmp("mergemem-ksm-XXXXXX", NULL);
+        struct mm_ksm_counters c;
+        int fd = open_dir(dir);
+
+        g_assert_cmpint(mm_ksm_read(fd, &c), ==, -ENOENT);
+        safe_close(fd);
+        remove_dir(dir);
+}
+
+static void test_drive(void)
+{
+        struct mm_ksm_drive *d = NULL;
+        struct tree t;
+
+        tree_init(&t, true);
+        g_assert_cmpint(mm_ksm_drive_start(t.root_fd, t.state_fd, &settings, &d), ==, 0);
+        g_assert_false(mm_ksm_drive_ran(d));
+        expect(t.root, "pages_to_scan", "2000");
+        expect(t.root, "sleep_millisecs", "0");
+        expect(t.root, "smart_scan", "0");
+        expect(t.root, "use_zero_pages", "0");
+        expect(t.root, "run", "1");
+        /* Nothing about knobs that stay: the advisor was off, use_zero_pages was not asked for. */
+        expect(t.state, "ksm.state",
+               "mergemem-ksm-state 1\n"
+               "pages_to_scan 100 2000\n"
+               "sleep_millisecs 20 0\n"
+               "smart_scan 1 0\n"
+               "run 0 1\n"
+               "end");
+
+        g_assert_null(mm_ksm_drive_stop(d));
+        expect_untouched(&t);
+        g_assert_null(mm_ksm_drive_stop(NULL));
+        tree_done(&t);
+}
+
+static void test_drive_old_kernel(void)
+{
+        struct mm_ksm_drive *d = NULL;
+        struct tree t;
+
+        tree_init(&t, false);
+        g_assert_cmpint(mm_ksm_drive_start(t.root_fd, t.state_fd, &settings, &d), ==, 0);
+        expect(t.root, "pages_to_scan", "2000");
+        expect(t.root, "smart_scan", NULL);
+        expect(t.root, "advisor_mode", NULL);
+        mm_ksm_drive_stop(d);
+        expect(t.root, "pages_to_scan", "100");
+        expect(t.root, "run", "0");
+        tree_done(&t);
+}
+
+static void test_drive_advisor(void)
+{
+        struct mm_ksm_settings s = settings;
+        struct mm_ksm_drive *d = NULL;
+        struct tree t;
+
+        tree_init(&t, true);
+        put(t.root, "advisor_mode", "none [scan-time]\n");
+        g_assert_cmpint(mm_ksm_drive_start(t.root_fd, t.state_fd, &s, &d), ==, 0);
+        expect(t.root, "advisor_mode", "none");
+        expect(t.root, "pages_to_scan", "2000");
+        mm_ksm_drive_stop(d);
+        expect(t.root, "advisor_mode", "scan-time");
+        expect(t.root, "pages_to_scan", "100");
+
+        /* Left to the advisor, pages_to_scan is its own. */
+        s.advisor = NULL;
+        g_assert_cmpint(mm_ksm_drive_start(t.root_fd, t.state_fd, &s, &d), ==, 0);
+        expect(t.root, "advisor_mode", "scan-time");
+        expect(t.root, "pages_to_scan", "100");
+        expect(t.root, "sleep_millisecs", "0");
+        mm_ksm_drive_stop(d);
+        expect(t.root, "sleep_millisecs", "20");
+        tree_done(&t);
+}
+
+static void test_drive_refused(void)
+{
+        struct mm_ksm_settings s = settings;
+        struct mm_ksm_drive *d = NULL;
+        struct tree t;
+
+        tree_init(&t, true);
+        s.pages_to_scan = INT64_C(1) << 32;
+        g_assert_cmpint(mm_ksm_drive_start(t.root_fd, t.state_fd, &s, &d), ==, -EINVAL);
+        s = settings;
+        s.smart_scan = 2;
+        g_assert_cmpint(mm_ksm_drive_start(t.root_fd, t.state_fd, &s, &d), ==, -EINVAL);
+        s = settings;
+        s.advisor = "scan-time";
+        g_assert_cmpint(mm_ksm_drive_start(t.root_fd, t.state_fd, &s, &d), ==, -EINVAL);
+        g_assert_null(d);
+        expect_untouched(&t);
+
+        put(t.root, "run", "2\n");
+        g_assert_cmpint(mm_ksm_drive_start(t.root_fd, t.state_fd, &settings, &d), ==, -EBUSY);
+        put(t.root, "run", "0\n");
+
+        put(t.state, "ksm.state", "mergemem-ksm-state 1\nrun 0 1\nend\n");
+        g_assert_cmpint(mm_ksm_drive_start(t.root_fd, t.state_fd, &settings, &d), ==, -EEXIST);
+        g_assert_cmpint(mm_ksm_recover(t.root_fd, t.state_fd), ==, 1);
+        expect_untouched(&t);
+        tree_done(&t);
+}
+
+/* The last knob cannot be written: those before it are put back. */
+static void test_drive_fails_midway(void)
+{
+        g_autofree char *path = NULL, *target = NULL;
+        struct mm_ksm_drive *d = NULL;
+        struct tree t;
+        int fd;
+
+        tree_init(&t, true);
+        fd = memfd_create("run", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        g_assert_cmpint(write(fd, "0\n", 2), ==, 2);
+        g_assert_cmpint(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW), ==, 0);
+        path = g_build_filename(t.root, "run", NULL);
+        target = g_strdup_printf("/proc/self/fd/%d", fd);
+        g_assert_cmpint(g_unlink(path), ==, 0);
+        g_assert_cmpint(symlink(target, path), ==, 0);
+
+        g_assert_cmpint(mm_ksm_drive_start(t.root_fd, t.state_fd, &settings, &d), ==, -EPERM);
+        g_assert_null(d);
+        g_assert_cmpint(g_unlink(path), ==, 0);
+        put(t.root, "run", "0\n");
+        expect(t.root, "pages_to_scan", "100");
+        expect(t.root, "sleep_millisecs", "20");
+        expect(t.root, "smart_scan", "1");
+        expect(t.state, "ksm.state", NULL);
+        safe_close(fd);
+        tree_done(&t);
+}
+
+static void test_drive_ran_already(void)
+{
+        struct mm_ksm_drive *d = NULL;
+        struct tree t;
+
+        tree_init(&t, true);
+        put(t.root, "run", "1\n");
+        g_assert_cmpint(mm_ksm_drive_start(t.root_fd, t.state_fd, &settings, &d), ==, 0);
+        g_assert_true(mm_ksm_drive_ran(d));
+        expect(t.root, "pages_to_scan", "100");
+        expect(t.root, "sleep_millisecs", "20");
+        expect(t.state, "ksm.state", NULL);
+        mm_ksm_drive_stop(d);
+        expect(t.root, "run", "1");
+        expect(t.root, "pages_to_scan", "100");
+        tree_done(&t);
+}
+
+static void test_drive_foreign_values(void)
+{
+        struct mm_ksm_drive *d = NULL;
+        struct tree t;
+
+        tree_init(&t, true);
+        g_assert_cmpint(mm_ksm_drive_start(t.root_fd, t.state_fd, &settings, &d), ==, 0);
+        put(t.root, "sleep_millisecs", "5\n");
+        put(t.root, "advisor_mode", "none [scan-time]\n");
+        put(t.root, "run", "2\n");
+        mm_ksm_drive_stop(d);
+        expect(t.root, "sleep_millisecs", "5");
+        expect(t.root, "advisor_mode", "none [scan-time]");
+        expect(t.root, "run", "2");
+        /* Has our value, but an advisor that somebody has switched on meanwhile rules it. */
+        expect(t.root, "pages_to_scan", "2000");
+        expect(t.root, "smart_scan", "1");
+        expect(t.state, "ksm.state", NULL);
+        tree_done(&t);
+}
+
+static void test_recover(void)
+{
+        struct tree t;
+        int status;
+        pid_t pid;
+
+        tree_init(&t, true);
+        g_assert_cmpint(mm_ksm_recover(t.root_fd, t.state_fd), ==, 0);
+
+        pid = fork();
+        g_assert_cmpint(pid, >=, 0);
+        if (pid == 0) {
+                struct mm_ksm_drive *d;
+
+                if (mm_ksm_drive_start(t.root_fd, t.state_fd, &settings, &d) == 0)
+                        raise(SIGKILL);
+                _exit(EXIT_FAILURE);
+        }
+        g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+        g_assert_true(WIFSIGNALED(status));
+
+        expect(t.root, "run", "1");
+        expect(t.root, "pages_to_scan", "2000");
+        g_assert_cmpint(mm_ksm_recover(t.root_fd, t.state_fd), ==, 1);
+        expect_untouched(&t);
+        g_assert_cmpint(mm_ksm_recover(t.root_fd, t.state_fd), ==, 0);
+
+        /* Killed before the first knob, or between two. */
+        put(t.state, "ksm.state", "mergemem-ksm-state 1\npages_to_scan 100 2000\nrun 0 1\nend\n");
+        put(t.root, "pages_to_scan", "2000");
+        g_assert_cmpint(mm_ksm_recover(t.root_fd, t.state_fd), ==, 1);
+        expect_untouched(&t);
+        tree_done(&t);
+}
+
+static void test_recover_damaged(void)
+{
+        static const char *const texts[] = {
+                "",
+                "\n",
+                "mergemem-ksm-state 1\n",
+                "mergemem-ksm-state 1\nrun 0 1\n",
+                "mergemem-ksm-state 1\nrun 0 1\nend",
+                "mergemem-ksm-state 1\nrun 0 1\nend\nend\n",
+                "mergemem-ksm-state 2\nrun 0 1\nend\n",
+                "mergemem-ksm-state 1\nrun 2 1\nend\n",
+                "mergemem-ksm-state 1\nrun 0 1 \nend\n",
+                "mergemem-ksm-state 1\nrun  0 1\nend\n",
+                "mergemem-ksm-state 1\nrun 0\nend\n",
+                "mergemem-ksm-state 1\nrun 0 1\nrun 0 1\nend\n",
+                "mergemem-ksm-state 1\nrun 0 1\nsleep_millisecs 20 0\nend\n",
+                "mergemem-ksm-state 1\nsleep_millisecs 4294967296 0\nend\n",
+                "mergemem-ksm-state 1\nsleep_millisecs 00000000020 0\nend\n",
+                "mergemem-ksm-state 1\nsleep_millisecs -1 0\nend\n",
+                "mergemem-ksm-state 1\n../run 0 1\nend\n",
+                "mergemem-ksm-state 1\nadvisor_mode auto none\nend\n",
+                "mergemem-ksm-state 1\nmax_page_sharing 2 256\nend\n",
+        };
+        g_autofree char *large = g_strnfill(4096, 'x');
+        struct tree t;
+
+        tree_init(&t, true);
+        for (size_t i = 0; i <= ELEMENTSOF(texts); i++) {
+                const char *text = i < ELEMENTSOF(texts) ? texts[i] : large;
+
+                put(t.state, "ksm.state", text);
+                g_assert_cmpint(mm_ksm_recover(t.root_fd, t.state_fd), ==, -EBADMSG);
+                expect_untouched(&t);
+                g_assert_cmpint(faccessat(t.state_fd, "ksm.state.damaged", F_OK, 0), ==, 0);
+                g_assert_cmpint(unlinkat(t.state_fd, "ksm.state.damaged", 0), ==, 0);
+                g_assert_cmpint(mm_ksm_recover(t.root_fd, t.state_fd), ==, 0);
+        }
+        tree_done(&t);
+}
+
+static void test_state_longest(void)
+{
+        char buf[KSM_STATE_BYTES_MAX], again[KSM_STATE_BYTES_MAX];
+        struct ksm_state in = {}, out;
+        size_t n;
+
+        for (enum ksm_knob k = 0; k < KSM_KNOB_MAX_; k++) {
+                const char *value = "1";
+
+                if (k == KSM_ADVISOR_MODE)
+                        value = "scan-time";
+                else if (ksm_knob_takes(k, "4294967295"))
+                        value = "4294967295";
+                g_assert_true(ksm_knob_takes(k, value));
+                strcpy(in.changes[k].before, value);
+                strcpy(in.changes[k].ours, value);
+        }
+        n = ksm_state_format(&in, buf);
+        g_assert_cmpuint(n, <, sizeof(buf));
+        g_assert_cmpint(ksm_state_parse(buf, n, &out), ==, 0);
+        g_assert_cmpuint(ksm_state_format(&out, again), ==, n);
+        g_assert_cmpmem(buf, n, again, n);
+
+        /* A file cut anywhere is noticed, and so is one byte too many. */
+        for (size_t i = 0; i < n; i++)
+                g_assert_cmpint(ksm_state_parse(buf, i, &out), ==, -EBADMSG);
+        buf[n] = '\0';
+        g_assert_cmpint(ksm_state_parse(buf, n + 1, &out), ==, -EBADMSG);
+}
+
+static int read_process(const struct file *files, struct mm_ksm_process *ret)
+{
+        g_autofree char *dir = g_dir_make_tmp("mergemem-proc-XXXXXX", NULL);
+        int fd, r;
+
+        put_all(dir, files);
+        fd = open_dir(dir);
+        r = mm_ksm_process_read(fd, ret);
+        safe_close(fd);
+        remove_dir(dir);
+        return r;
+}
+
+static void test_process(void)
+{
+        static const struct file linux_6_1[] = {
+                { "stat", "" }, { "ksm_stat", "ksm_rmap_items 5\n" }, { "ksm_merging_pages", "4\n" }, {},
+        };
+        static const struct file linux_6_8[] = {
+                { "stat", "" },
+                { "ksm_stat", "ksm_rmap_items 300\nksm_zero_pages -1\nksm_merging_pages 200\n"
+                              "ksm_process_profit 800000\n" },
+                { "ksm_merging_pages", "200\n" },
+                {},
+        };
+        static const struct file linux_6_18[] = {
+                { "stat", "" },
+                { "ksm_stat", "ksm_rmap_items 300\nksm_zero_pages 10\nksm_merging_pages 200\n"
+                              "ksm_process_profit -5\nksm_merge_any: no\nksm_mergeable: yes\n" },
+                {},
+        };
+        static const struct file merging_pages_only[] = {
+                { "stat", "" }, { "ksm_merging_pages", "4\n" }, {},
+        };
+        static const struct file neither[] = { { "stat", "" }, {} };
+        static const struct file gone[] = { {} };
+        static const struct file kernel_thread[] = {
+                { "stat", "" }, { "ksm_stat", "" }, { "ksm_merging_pages", "" }, {},
+        };
+        struct mm_ksm_process p = { .rmap_items = 99 };
+
+        g_assert_cmpint(read_process(linux_6_1, &p), ==, 0);
+        g_assert_cmpuint(p.rmap_items, ==, 5);
+        g_assert_cmpuint(p.merging_pages, ==, 4);
+        g_assert_cmpuint(p.zero_pages, ==, 0);
+        g_assert_cmpint(p.mergeable, ==, -1);
+        g_assert_cmpint(p.merge_any, ==, -1);
+
+        g_assert_cmpint(read_process(linux_6_8, &p), ==, 0);
+        g_assert_cmpuint(p.rmap_items, ==, 300);
+        g_assert_cmpuint(p.merging_pages, ==, 200);
+        g_assert_cmpuint(p.zero_pages, ==, 0);
+        g_assert_cmpint(p.mergeable, ==, -1);
+
+        g_assert_cmpint(read_process(linux_6_18, &p), ==, 0);
+        g_assert_cmpuint(p.zero_pages, ==, 10);
+        g_assert_cmpint(p.mergeable, ==, 1);
+        g_assert_cmpint(p.merge_any, ==, 0);
+
+        g_assert_cmpint(read_process(neither, &p), ==, -ENOENT);
+        g_assert_cmpint(read_process(gone, &p), ==, -ESRCH);
+        g_assert_cmpuint(p.rmap_items, ==, 300);
+
+        g_assert_cmpint(read_process(merging_pages_only, &p), ==, 0);
+        g_assert_cmpuint(p.rmap_items, ==, 0);
+        g_assert_cmpuint(p.merging_pages, ==, 4);
+        g_assert_cmpint(read_process(kernel_thread, &p), ==, 0);
+        g_assert_cmpuint(p.merging_pages, ==, 0);
+}
+
+static int read_smaps(const char *smaps, struct mm_ksm_range **ret, size_t *ret_n)
+{
+        g_autofree char *dir = g_dir_make_tmp("mergemem-proc-XXXXXX", NULL);
+        int fd, r;
+
+        if (smaps)
+                put(dir, "smaps", smaps);
+        fd = open_dir(dir);
+        r = mm_ksm_registered(fd, ret, ret_n);
+        safe_close(fd);
+        remove_dir(dir);
+        return r;
+}
+
+static void test_registered(void)
+{
+        static const char smaps[] =
+                "55d000000000-55d000001000 rw-p 00000000 00:00 0                          [heap]\n"
+                "Size:                  4 kB\nRss:                   4 kB\nKSM:                   0 kB\n"
+                "VmFlags: rd wr mr mw me ac mg sd \n"
+                "55d000001000-55d000003000 rw-p 00000000 00:00 0 \n"
+                "Size:                  8 kB\n"
+                "VmFlags: rd wr mr mw me ac sd mg\n"
+                "7f0000000000-7f0000001000 r--p 00000000 08:01 77                         /tmp/VmFlags: mg\n"
+                "VmFlags: rd mr mw me sd omg mgx \n"
+                "ffff0000-ffffffff0000 rw-p 00000000 00:00 0                              [anon: mg ]\n"
+                "THPeligible:           1\n"
+                "VmFlags: mg \n"
+                "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n"
+                "VmFlags: ex \n";
+        struct mm_ksm_range *ranges = NULL, *untouched = (void *) smaps;
+        size_t n = 0;
+
+        g_assert_cmpint(read_smaps(smaps, &ranges, &n), ==, 0);
+        g_assert_cmpuint(n, ==, 2);
+        g_assert_cmphex(ranges[0].start, ==, 0x55d000000000);
+        g_assert_cmphex(ranges[0].end, ==, 0x55d000003000);
+        g_assert_cmphex(ranges[1].start, ==, 0xffff0000);
+        g_assert_cmphex(ranges[1].end, ==, 0xffffffff0000);
+        free(TAKE_PTR(ranges));
+
+        g_assert_cmpint(read_smaps("", &ranges, &n), ==, 0);
+        g_assert_cmpuint(n, ==, 0);
+        g_assert_null(ranges);
+
+        g_assert_cmpint(read_smaps(NULL, &untouched, &n), ==, -ESRCH);
+        g_assert_cmpint(read_smaps("no area\n", &untouched, &n), ==, -EBADMSG);
+        g_assert_true(untouched == (void *) smaps);
+}
+
+int main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        g_test_add_func("/ksm/counters", test_counters);
+        g_test_add_func("/ksm/counters/absent", test_counters_absent);
+        g_test_add_func("/ksm/drive", test_drive);
+        g_test_add_func("/ksm/drive/old-kernel", test_drive_old_kernel);
+        g_test_add_func("/ksm/drive/advisor", test_drive_advisor);
+        g_test_add_func("/ksm/drive/refused", test_drive_refused);
+        g_test_add_func("/ksm/drive/fails-midway", test_drive_fails_midway);
+        g_test_add_func("/ksm/drive/ran-already", test_drive_ran_already);
+        g_test_add_func("/ksm/drive/foreign-values", test_drive_foreign_values);
+        g_test_add_func("/ksm/recover", test_recover);
+        g_test_add_func("/ksm/recover/damaged", test_recover_damaged);
+        g_test_add_func("/ksm/state/longest", test_state_longest);
+        g_test_add_func("/ksm/process", test_process);
+        g_test_add_func("/ksm/registered", test_registered);
+        return g_test_run();
+}
