@@ -9,11 +9,12 @@ enum mm_area_kind {
         MM_AREA_ANON,       /* no name */
         MM_AREA_NAMED_ANON, /* [anon:NAME], prctl(PR_SET_VMA_ANON_NAME) */
         MM_AREA_HEAP,       /* [heap] */
-        MM_AREA_STACK,      /* [stack]: the first thread's */
+        MM_AREA_STACK,      /* [stack]: the first thread's; [stack:TID] of kernels before 4.5 */
         MM_AREA_FILE,       /* a file, whether its name still exists or not */
-        MM_AREA_SHARED,     /* shared memory without a name of its own: memfd, /dev/zero, SysV, [anon_shmem:...] */
-        MM_AREA_DEVICE,     /* a device node, dma-buf or anon_inode: what follows it is not touched either */
-        MM_AREA_SPECIAL,    /* [vdso], [vvar], [vsyscall], [uprobes], ...: the kernel's own */
+        MM_AREA_SHARED,     /* shared memory without a file of its own: memfd, /dev/zero, SysV, [anon_shmem:...] */
+        MM_AREA_DEVICE,     /* below /dev, /sys or /proc; dma-buf, socket, anon_inode; what follows it is
+                               not touched either */
+        MM_AREA_SPECIAL,    /* the kernel's own: [vdso], [vvar], [uprobes], ...; huge pages without a file */
 };
 
 enum {
@@ -28,7 +29,8 @@ struct mm_area {
         uint64_t start, end; /* bytes, page-aligned, start < end */
         uint64_t offset;     /* bytes into the file */
         struct mm_file_id file;
-        const char *name; /* path, or what stands in the brackets; "" if none; belongs to the list */
+        const char *name; /* path without " (deleted)", or what stands in the brackets, as in "heap" and
+                             "anon:NAME"; "" if none; belongs to the list */
         uint8_t kind;     /* enum mm_area_kind */
         uint8_t flags;    /* MM_AREA_* */
 };
@@ -46,8 +48,9 @@ struct mm_areas {
 
 /* Reads all areas of the process whose /proc/PID is @process_fd. mmap_lock is taken for that, so
  * this can hang as long as a page fault of the target does: only for the worker.
- * Returns 0 and *@ret (mm_areas_done), -ESRCH if the process has no memory any more, -E2BIG,
- * -EACCES, -EINVAL for a malformed line, -ENOMEM. */
+ * Returns 0 and *@ret (mm_areas_done), -ESRCH if the process has no memory (any more), -E2BIG,
+ * -EACCES, -EINVAL for a malformed line, -ENOMEM; -EAGAIN if areas overlap, because the process
+ * changed them between two reads, and did so each time we tried. */
 int mm_areas_read(int process_fd, struct mm_areas *ret);
 
 /* The same from text; takes over @text (malloc, @size bytes and a NUL behind them) in any case. */
@@ -58,5 +61,6 @@ void mm_areas_done(struct mm_areas *a);
 /* The area that holds @address, or NULL. */
 const struct mm_area *mm_areas_find(const struct mm_areas *a, uint64_t address);
 
-/* Undoes the escapes of seq_path (\012 and the like) in place. Ours for the names in mm_area. */
+/* Turns \012 into a newline, in place: the one escape that maps knows, a backslash stands for itself
+ * otherwise. Already done to the names in mm_area. */
 void mm_maps_unescape(char *name);

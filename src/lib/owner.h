@@ -11,10 +11,11 @@ enum mm_owner_kind {
         MM_OWNER_NONE,         /* nobody's: shared, the kernel's, or next to a device; never touched */
         MM_OWNER_LIBRARY,      /* ELF file other than the program */
         MM_OWNER_PROGRAM,      /* the file that /proc/PID/exe is */
-        MM_OWNER_FILE,         /* private mapping of some other file */
+        MM_OWNER_FILE,         /* private mapping of some other file, or of a memfd */
         MM_OWNER_HEAP,         /* [heap] */
         MM_OWNER_STACK,        /* [stack] */
-        MM_OWNER_THREAD_STACK, /* anonymous, readable and writable, right above a guard: PROT_NONE without a file */
+        MM_OWNER_THREAD_STACK, /* anonymous, readable and writable, right above a guard: PROT_NONE
+                                  without a file, at most 1 MiB */
         MM_OWNER_NAMED,        /* [anon:NAME] */
         MM_OWNER_ANON,         /* all other private anonymous memory */
         MM_OWNER_KIND_MAX_
@@ -48,7 +49,8 @@ typedef int (*mm_elf_lookup_t)(void *userdata, const struct mm_area *area, const
  * The rule: a private mapping of an ELF file belongs to it; anonymous memory that follows the last
  * mapping of one load of that file without a gap belongs to it as far as p_memsz of that load's
  * segment reaches, page-rounded; the rest of such an area is MM_OWNER_ANON. One file loaded twice
- * is two loads. What follows a device mapping without a gap, and what follows that, is nobody's.
+ * is two loads. What follows a device mapping without a gap, and what follows that, is nobody's;
+ * a file ends such a row, since one that is mapped later lands right below what was there.
  * Returns 0 and a new array, -ENOMEM, or what @lookup returned. */
 int mm_owners_assign(const struct mm_areas *areas, const struct mm_file_id *exe,
                      mm_elf_lookup_t lookup, void *userdata,
@@ -60,5 +62,8 @@ const char *mm_owner_part_name(enum mm_owner_part part);
 
 /* Whether @name, as a user writes a library's, means the file @path: its base name, with or
  * without what follows ".so" ("libm.so", "libm.so.6", "libm" all mean libm.so.6; "libm" does not
- * mean libmvec.so.1). Names with a slash are paths and are compared by file, not here. */
+ * mean libmvec.so.1). The version may be cut at a dot, as in the names that programs link to
+ * ("libz.so.1" means libz.so.1.2.13), and "libm" and "libm.so" mean libm-2.31.so, which is what
+ * glibc called its files before 2.34. Names with a slash are paths and are compared by file, not
+ * here. */
 bool mm_library_name_match(const char *name, const char *path);

@@ -35,7 +35,7 @@ struct mm_process {
         struct mm_file_id user_ns, pid_ns, mnt_ns;
 
         char comm[MM_COMM_MAX];   /* as it is, any byte but NUL */
-        char *exe;                /* target of /proc/PID/exe without " (deleted)"; NULL if there is none; owned */
+        char *exe;                /* target of /proc/PID/exe without " (deleted)"; NULL: none; owned */
         struct mm_file_id exe_id; /* of the file itself, wherever it is mounted */
         bool exe_deleted;
         char *cgroup; /* path in the v2 hierarchy, "/" at its root; NULL if the kernel has none; owned */
@@ -52,10 +52,14 @@ struct mm_process {
         bool dumpable;
 };
 
+/* An empty one: zero would be a file descriptor. */
+#define MM_PROCESS_NULL ((struct mm_process){ .dir_fd = -EBADF, .pid_fd = -EBADF })
+
 /* Opens process @pid below @proc_fd, a directory like /proc, and reads what it says of itself.
  * With @want_pidfd a pidfd is taken too and the two are made sure to be one process.
- * Returns 0 and *@ret, which mm_process_done() frees; -ESRCH if there is no such process or it
- * ended meanwhile; -EINVAL if @pid < 1 or a file is malformed; -EACCES, -EMFILE, -ENOMEM, ... */
+ * Namespaces and exe of a process that we may not look into stay unknown.
+ * Returns 0 and *@ret, which mm_process_done() frees; -ESRCH if there is no such process, it ended
+ * meanwhile or is a zombie; -EINVAL if @pid < 1 or a file is malformed; -EACCES, -EMFILE, -ENOMEM, ... */
 int mm_process_open(int proc_fd, pid_t pid, bool want_pidfd, struct mm_process *ret);
 
 /* Closes and frees all that @p owns and leaves it empty. Takes NULL and half-built ones. */
@@ -68,13 +72,15 @@ int mm_process_verify(const struct mm_process *p);
  * Returns 1 and *@ret_pid, 0 at the end, -errno. */
 int mm_procfs_next(DIR *proc_dir, pid_t *ret_pid);
 
-/* Last component of cgroup path @cgroup that is a systemd unit (NAME.service, .scope, .socket,
- * .mount, .swap; not slices), unescaped as systemd escapes cgroup names (a leading "_").
+/* The component of cgroup path @cgroup below its slices, if it is a systemd unit (NAME.service,
+ * .scope, .socket, .mount, .swap), unescaped as systemd escapes cgroup names (a leading "_").
  * Returns 0 and a new string, -ENXIO if there is none, -ENOMEM. systemd's CONTROL_GROUP_INTERFACE:
- * a unit that delegates has its processes in subdirectories, so the outermost unit is meant. */
+ * a unit that delegates names the directories below it as it likes, so only the outermost counts. */
 int mm_cgroup_unit(const char *cgroup, char **ret);
 
-/* Parsers of the single files, on text that need not end in NUL. 0 or -EINVAL. */
+/* Parsers of the single files, on text that need not end in NUL. 0 or -EINVAL, and then *@p is as
+ * it was. mm_parse_stat() sets comm, state, kernel_thread and start_ticks, mm_parse_status() the
+ * rest that is a number. mm_parse_cgroup() gives NULL if there is no v2 hierarchy; -ENOMEM. */
 int mm_parse_stat(const char *text, size_t size, struct mm_process *p);
 int mm_parse_status(const char *text, size_t size, struct mm_process *p);
 int mm_parse_cgroup(const char *text, size_t size, char **ret);
