@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <glib.h>
+#include <glib/gstdio.h>
+#include <sys/mman.h>
+
+#include "shared/conf.h"
+#include "shared/ini.h"
+#include "shared/log.h"
+#include "shared/macro.h"
+
+/* Runs conf_parse() with standard error in memory: @ret_messages is what it said. */
+static int parse(const char *text, size_t size, struct conf *c, char **ret_messages)
+{
+        int saved = dup(STDERR_FILENO), fd = memfd_create("messages", MFD_CLOEXEC), r;
+        char buf[16384];
+        ssize_t n;
+
+        g_assert_cmpint(dup2(fd, STDERR_FILENO), ==, STDERR_FILENO);
+        r = conf_parse("a.conf", text, size, c);
+        g_assert_cmpint(dup2(saved, STDERR_FILENO), ==, STDERR_FILENO);
+        close(saved);
+        n = pread(fd, buf, sizeof(buf) - 1, 0);
+        g_assert_cmpint(n, >=, 0);
+        close(fd);
+        buf[n] = '\0';
+        *ret_messages = g_strdup(buf);
+        return r;
+}
+
+static void expect_defaults(const struct conf *c)
+{
+        g_assert_cmpint(c->mechanism, ==, MECHANISM_AUTO);
+        g_assert_cmpuint(c->bookkeeping_max_bytes, ==, 64 << 20);
+        g_assert_cmpint(c->log_level, ==, LOG_INFO);
+        g_assert_cmpuint(c->ksm_pages_to_scan, ==, 2000);
+        g_assert_cmpuint(c->ksm_sleep_millisecs, ==, 0);
+        g_assert_cmpint(c->ksm_use_zero_pages, ==, -1);
+}
+
+static void test_mechanism(void)
+{
+        for (enum mechanism m = 0; m < MECHANISM_MAX_; m++)
+                g_assert_cmpint(mechanism_from_string(mechanism_to_string(m)), ==, m);
+        g_assert_null(mechanism_to_string(MECHANISM_INVALID_));
+        g_assert_null(mechanism_to_string(MECHANISM_MAX_));
+        g_assert_cmpint(mechanism_from_string("KSM"), ==, MECHANISM_INVALID_);
+        g_assert_cmpint(mechanism_from_string(""), ==, MECHANISM_INVALID_);
+}
+
+static void test_good(void)
+{
+        static const char text[] =
+                "\xef\xbb\xbf# a comment\n"
+                "   ; another, with a backslash \\\n"
+                "\n"
+                "[Daemon]\r\n"
+                "Mechanism = ksm\n"
+                "\tBookkeepingMax=\t1 GiB  \r\n"
+                "LogLevel=debug\n"
+                "X-Note=ours\n"
+                "[X-Ours]\n"
+                "whatever=1\n"
+                "[KSM]\n"
+                "PagesToScan=1\n"
+                "PagesToScan=500\n"
+                "[Daemon]\n"
+                "LogLevel=warning\n"
+                "[KSM]\n"
+                "SleepMilliSec=60000\n"
+                "UseZeroPages=off";
+        g_autofree char *messages = NULL;
+        struct conf c;
+
+        conf_init(&c);
+        expect_defaults(&c);
+        g_assert_cmpint(parse(text, strlen(text), &c, &messages), ==, 0);
+        g_assert_cmpstr(messages, ==, "");
+        g_assert_cmpint(c.mechanism, ==, MECHANISM_KSM);
+        g_assert_cmpuint(c.bookkeeping_max_bytes, ==, 1 << 30);
+        g_assert_cmpint(c.log_level, ==, LOG_WARNING);
+        g_assert_cmpuint(c.ksm_pages_to_scan, ==, 500);
+        g_assert_cmpuint(c.ksm_sleep_millisecs, ==, 60000);
+        g_assert_cmpint(c.ksm_use_zero_pages, ==, 0);
+}
+
+static void test_empty_assignment(void)
+{
+        static const char first[] =
+                "[Daemon]\nMechanism=ksm\nBookkeepingMax=1M\nLogLevel=err\n"
+                "[KSM]\nPagesToScan=7\nSleepMilliSec=7\nUseZeroPages=yes\n";
+        static const char second[] =
+                "[Daemon]\nMechanism=\nBookkeepingMax= \nLogLevel=\n"
+                "[KSM]\nPagesToScan=\nSleepMilliSec=\nUseZeroPages=\n";
+        g_autofree char *a = NULL, *b = NULL;
+        struct conf c;
+
+        conf_init(&c);
+        g_assert_cmpint(parse(first, strlen(first), &c, &a), ==, 0);
+        g_assert_cmpint(c.ksm_use_zero_pages, ==, 1);
+        g_assert_cmpint(parse(second, strlen(second), &c, &b), ==, 0);
+        g_assert_cmpstr(b, ==, "");
+        expect_defaults(&c);
+}
+
+static void test_unknown(void)
+{
+        static const char text[] =
+                "[Daemon]\nMechanisms=ksm\nPagesToScan=7\n"
+                "[Deamon]\nMechanism=nonsense\n"
+                "[KSM]\nPagesToScan=8\n";
+        g_autofree char *messages = NULL;
+        struct conf c;
+
+        conf_init(&c);
+        g_assert_cmpint(parse(text, strlen(text), &c, &messages), ==, 0);
+        g_assert_cmpstr(messages, ==,
+                "a.conf:2: Mechanisms= is not known in [Daemon] and ignored; see mergememd.conf(5)\n"
+                "a.conf:3: PagesToScan= is not known in [Daemon] and ignored; see mergememd.conf(5)\n"
+                "a.conf:4: section [Deamon] is not known and ignored; [Daemon] and [KSM] are\n");
+        g_assert_cmpint(c.mechanism, ==, MECHANISM_AUTO);
+        g_assert_cmpuint(c.ksm_pages_to_scan, ==, 8);
+}
+
+static void test_bad(void)
+{
+        static const struct {
+                const char *text, *message;
+        } samples[] = {
+                { "[Daemon]\nMechanism=magic\n",
+                  "a.conf:2: Mechanism=magic: not understood; write auto, direct, ksm or observe\n" },
+                { "[Daemon]\nMechanism=ksm # or not\n",
+                  "a.conf:2: Mechanism=ksm # or not: not understood; write auto, direct, ksm or observe\n" },
+                { "[Daemon]\nBookkeepingMax=1023K\n",
+                  "a.conf:2: BookkeepingMax=1023K: not understood; write a size from 1M to 64G\n" },
+                { "[Daemon]\nBookkeepingMax=65G\n",
+                  "a.conf:2: BookkeepingMax=65G: not understood; write a size from 1M to 64G\n" },
+                { "[Daemon]\n\nLogLevel=crit\n",
+                  "a.conf:3: LogLevel=crit: not understood; write err, warning, notice, info or debug\n" },
+                { "[KSM]\nPagesToScan=0\n",
+                  "a.conf:2: PagesToScan=0: not understood; write a number from 1 to 1000000\n" },
+                { "[KSM]\nPagesToScan=1000001\n",
+                  "a.conf:2: PagesToScan=1000001: not understood; write a number from 1 to 1000000\n" },
+                { "[KSM]\nSleepMilliSec=60001\n",
+                  "a.conf:2: SleepMilliSec=60001: not understood; write a number from 0 to 60000\n" },
+                { "[KSM]\nSleepMilliSec=20ms\n",
+                  "a.conf:2: SleepMilliSec=20ms: not understood; write a number from 0 to 60000\n" },
+                { "[KSM]\nUseZeroPages=maybe\n",
+                  "a.conf:2: UseZeroPages=maybe: not understood; "
+                  "write yes, no, or nothing for what the kernel has\n" },
+                { "Mechanism=ksm\n",
+                  "a.conf:1: assignment outside of any section; put it below a [NAME]\n" },
+                { "[Daemon]\nMechanism\n",
+                  "a.conf:2: neither section, assignment nor comment; write Key=value\n" },
+                { "[Daemon]\n = ksm\n",
+                  "a.conf:2: neither section, assignment nor comment; write Key=value\n" },
+                { "[Daemon\n", "a.conf:1: not a section header; write a name in brackets: [NAME]\n" },
+                { "[]\n", "a.conf:1: not a section header; write a name in brackets: [NAME]\n" },
+                { "[", "a.conf:1: not a section header; write a name in brackets: [NAME]\n" },
+                { "[Daemon] # x\n", "a.conf:1: not a section header; write a name in brackets: [NAME]\n" },
+                { "[Daemon]\nMechanism=\\\nksm\n",
+                  "a.conf:2: a backslash continues no line here; write it as one line\n" },
+                { "[Daemon]\nMechanism=x\x1b[2J\n",
+                  "a.conf:2: Mechanism=x\\x1b[2J: not understood; write auto, direct, ksm or observe\n" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(samples); i++) {
+                g_autofree char *text = g_strconcat("[KSM]\nPagesToScan=7\n", samples[i].text, NULL);
+                g_autofree char *alone = NULL, *messages = NULL;
+                struct conf c;
+
+                conf_init(&c);
+                g_assert_cmpint(parse(samples[i].text, strlen(samples[i].text), &c, &alone), ==, -EINVAL);
+                g_assert_cmpstr(alone, ==, samples[i].message);
+
+                /* Taken over whole or not at all. */
+                if (samples[i].text[0] == '[')
+                        g_assert_cmpint(parse(text, strlen(text), &c, &messages), ==, -EINVAL);
+                expect_defaults(&c);
+        }
+}
+
+static void test_limits(void)
+{
+        g_autoptr(GString) s = g_string_new("[Daemon]\n");
+        g_autofree char *a = NULL, *b = NULL, *e = NULL;
+        struct conf c;
+
+        conf_init(&c);
+        for (unsigned i = 0; i < 4095; i++)
+                g_string_append_c(s, '#');
+        g_assert_cmpint(parse(s->str, s->len, &c, &a), ==, 0);
+        g_string_append_c(s, '#');
+        g_assert_cmpint(parse(s->str, s->len, &c, &b), ==, -EINVAL);
+        g_assert_cmpstr(b, ==, "a.conf:2: line of 4096 bytes or more; make it shorter\n");
+
+        g_assert_cmpint(parse("[KSM]\n#\0\n", 9, &c, &e), ==, -EINVAL);
+        g_assert_cmpstr(e, ==, "a.conf:2: NUL byte; this is not a text file\n");
+        expect_defaults(&c);
+}
+
+static void test_load(void)
+{
+        g_autofree char *dir = g_dir_make_tmp("mergemem-conf-XXXXXX", NULL);
+        g_autofree char *path = g_build_filename(dir, "mergememd.conf", NULL);
+        g_autofree char *large = g_strnfill(1 << 20, '\n');
+        struct conf c = { .log_level = 4711 };
+        int fd = open("/dev/null", O_WRONLY | O_CLOEXEC), saved = dup(STDERR_FILENO);
+
+        g_assert_cmpint(dup2(fd, STDERR_FILENO), ==, STDERR_FILENO);
+        close(fd);
+        g_assert_cmpint(conf_load(path, &c), ==, -ENOENT);
+        g_assert_cmpint(conf_load(dir, &c), ==, -EISDIR);
+        g_assert_true(g_file_set_contents(path, "[Daemon]\nMechanism=\nnonsense\n", -1, NULL));
+        g_assert_cmpint(conf_load(path, &c), ==, -EINVAL);
+        g_assert_cmpint(conf_load("/dev/zero", &c), ==, -EFBIG);
+        g_assert_cmpint(c.log_level, ==, 4711);
+
+        g_assert_true(g_file_set_contents(path, large, 1 << 20, NULL));
+        g_assert_cmpint(conf_load(path, &c), ==, 0);
+        expect_defaults(&c);
+        /* Over the defaults, not over what was there. */
+        c.ksm_pages_to_scan = 4711;
+        g_assert_true(g_file_set_contents(path, "[Daemon]\nMechanism=observe\n", -1, NULL));
+        g_assert_cmpint(conf_load(path, &c), ==, 0);
+        g_assert_cmpint(c.mechanism, ==, MECHANISM_OBSERVE);
+        g_assert_cmpuint(c.ksm_pages_to_scan, ==, 2000);
+        /* A masked file. */
+        g_assert_cmpint(conf_load("/dev/null", &c), ==, 0);
+        expect_defaults(&c);
+
+        g_assert_cmpint(dup2(saved, STDERR_FILENO), ==, STDERR_FILENO);
+        close(saved);
+        g_assert_cmpint(g_remove(path), ==, 0);
+        g_assert_cmpint(g_rmdir(dir), ==, 0);
+}
+
+int main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        g_test_add_func("/conf/mechanism", test_mechanism);
+        g_test_add_func("/conf/good", test_good);
+        g_test_add_func("/conf/empty-assignment", test_empty_assignment);
+        g_test_add_func("/conf/unknown", test_unknown);
+        g_test_add_func("/conf/bad", test_bad);
+        g_test_add_func("/conf/limits", test_limits);
+        g_test_add_func("/conf/load", test_load);
+        return g_test_run();
+}
