@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "lib/group.h"
 
-/* The @n records of one frame; what it adds to the group. */
+/* The @n records of one frame. */
 static void group_add_frame(struct mm_group *g, const struct mm_record *records, size_t n,
                             mm_mapcount_t mapcount, void *userdata)
 {
@@ -27,32 +27,40 @@ size_t mm_group_next(struct mm_records *r, size_t from, mm_mapcount_t mapcount, 
                      struct mm_group *ret)
 {
         struct mm_record *items = mm_records_items(r);
-        size_t count = mm_records_count(r), i = from;
+        size_t count = mm_records_count(r), end = from;
         struct mm_group g = {};
 
         if (from >= count)
                 return 0;
 
+        while (end < count && items[end].key == items[from].key)
+                end++;
+
         g.records = &items[from];
+        g.n_pages = end - from;
         g.zero = items[from].flags & MM_RECORD_ZERO;
 
-        while (i < count && items[i].key == items[from].key) {
-                size_t first = i++;
+        /* Asking takes a system call, and most frames that are mapped more than once, by fork, are
+         * alone in their group. */
+        if (items[from].frame == items[end - 1].frame && !g.zero)
+                mapcount = NULL;
+
+        for (size_t i = from, next; i < end; i = next) {
+                next = i + 1;
 
                 /* Frames that are not known may be anybody's: each is one of its own, and never freed. */
-                if (items[first].frame == 0) {
+                if (items[i].frame == 0) {
                         g.n_frames++;
                         continue;
                 }
 
-                while (i < count && items[i].key == items[from].key && items[i].frame == items[first].frame)
-                        i++;
-                group_add_frame(&g, &items[first], i - first, mapcount, userdata);
+                while (next < end && items[next].frame == items[i].frame)
+                        next++;
+                group_add_frame(&g, &items[i], next - i, mapcount, userdata);
         }
-        g.n_pages = i - from;
 
         *ret = g;
-        return i;
+        return end;
 }
 
 size_t mm_group_saving(const struct mm_group *g, size_t max_sharing, bool zero_is_free)

@@ -15,8 +15,9 @@ struct mm_group {
         bool zero;                 /* pages of zeros */
 };
 
-/* How often a frame is mapped in the whole system; asked only for frames that are not exclusive.
- * 0 and *@ret; negative: not known, the frame then counts as not freeable. */
+/* How often a frame is mapped in the whole system. Asked only for frames that are not exclusive, and
+ * not for one that is alone in its group, unless it holds zeros: nothing can be gained there.
+ * 0 and *@ret; negative: not known. A frame that was not asked for or is not known is not freeable. */
 typedef int (*mm_mapcount_t)(void *userdata, uint32_t frame, uint64_t *ret);
 
 /* The group that starts at record @from (sorted by key): fills *@ret and returns the index behind

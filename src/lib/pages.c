@@ -316,30 +316,33 @@ void mm_kpage_done(struct mm_kpage *k)
         k->flags_fd = safe_close(k->flags_fd);
 }
 
-static int kpage_read(int fd, uint64_t frame, uint64_t *ret)
+static ssize_t kpage_read(int fd, uint64_t frame, uint64_t *words, size_t n)
 {
-        uint64_t word;
-        ssize_t n;
+        ssize_t size;
 
         if (fd < 0)
                 return -ENODATA;
 
-        n = pread(fd, &word, sizeof(word), (off_t)(frame * sizeof(word)));
+        size = pread(fd, words, n * sizeof(*words), (off_t)(frame * sizeof(*words)));
+        return size < 0 ? -errno : size / (ssize_t)sizeof(*words);
+}
+
+int mm_kpage_count(const struct mm_kpage *k, uint64_t frame, uint64_t *ret)
+{
+        uint64_t word;
+        ssize_t n;
+
+        n = kpage_read(k->count_fd, frame, &word, 1);
         if (n < 0)
-                return -errno;
-        if (n != sizeof(word))
+                return (int)n;
+        if (n == 0)
                 return -ENXIO;
 
         *ret = word;
         return 0;
 }
 
-int mm_kpage_count(const struct mm_kpage *k, uint64_t frame, uint64_t *ret)
+ssize_t mm_kpage_flags(const struct mm_kpage *k, uint64_t frame, uint64_t *words, size_t n)
 {
-        return kpage_read(k->count_fd, frame, ret);
-}
-
-int mm_kpage_flags(const struct mm_kpage *k, uint64_t frame, uint64_t *ret)
-{
-        return kpage_read(k->flags_fd, frame, ret);
+        return kpage_read(k->flags_fd, frame, words, n);
 }

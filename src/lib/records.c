@@ -3,12 +3,10 @@
 
 #include <sys/mman.h>
 
-#include "lib/hash.h"
-
-/* The region holds, in this order: heads of the chains of frames that are mapped more than once, as
- * record number + 1, so that fresh memory is an empty table; the folds, as runs of records; the
- * records. The shares keep chains short where every frame is shared, and leave a fold to each 8 KiB
- * of bookkeeping. */
+/* The region holds, in this order: the records; the folds, as runs of records; heads of the chains
+ * of frames that are mapped more than once, as record number + 1, so that fresh memory is an empty
+ * table. The shares keep chains at about ten frames where all are mapped more than once, and leave
+ * a fold to each 2 KiB of bookkeeping. */
 #define HEADS_SHARE 64U
 #define FOLDS_SHARE 128U
 
@@ -21,8 +19,7 @@ struct mm_records {
         uint8_t *region;
         size_t region_size;
         uint32_t *heads;
-        unsigned heads_shift;
-        size_t heads_size; /* bytes */
+        size_t n_heads; /* 0 or a power of two */
         struct fold_run *folds;
         size_t n_folds, folds_max;
         struct mm_record *items;
@@ -33,8 +30,7 @@ struct mm_records {
 int mm_records_new(uint64_t max_bytes, struct mm_records **ret)
 {
         _cleanup_(mm_records_freep) struct mm_records *r = NULL;
-        size_t folds_size;
-        unsigned bits = 0;
+        size_t tables_size;
 
         if (max_bytes < sizeof(struct mm_record) || max_bytes > SIZE_MAX / 2)
                 return -EINVAL;
@@ -43,14 +39,11 @@ int mm_records_new(uint64_t max_bytes, struct mm_records **ret)
         if (!r)
                 return -ENOMEM;
 
-        while ((UINT64_C(2) << bits) * sizeof(uint32_t) * HEADS_SHARE <= max_bytes)
-                bits++;
-        if (bits > 0)
-                r->heads_size = (UINT64_C(1) << bits) * sizeof(uint32_t);
-        r->heads_shift = 64 - bits;
+        while (MAX(r->n_heads * 2, 1U) * sizeof(uint32_t) <= max_bytes / HEADS_SHARE)
+                r->n_heads = MAX(r->n_heads * 2, 1U);
         r->folds_max = max_bytes / FOLDS_SHARE / sizeof(struct fold_run);
-        folds_size = r->folds_max * sizeof(struct fold_run);
-        r->max = MIN((max_bytes - r->heads_size - folds_size) / sizeof(struct mm_record), MM_NO_RECORD);
+        tables_size = r->n_heads * sizeof(uint32_t) + r->folds_max * sizeof(struct fold_run);
+        r->max = MIN((max_bytes - tables_size) / sizeof(struct mm_record), MM_NO_RECORD);
 
         r->region = mmap(NULL, max_bytes, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -59,9 +52,11 @@ int mm_records_new(uint64_t max_bytes, struct mm_records **ret)
                 return -ENOMEM;
         }
         r->region_size = max_bytes;
-        r->heads = (uint32_t *)r->region;
-        r->folds = (struct fold_run *)(r->region + r->heads_size);
-        r->items = (struct mm_record *)(r->region + r->heads_size + folds_size);
+        /* Huge pages would take up to 2 MiB more than what is in use. */
+        (void)madvise(r->region, r->region_size, MADV_NOHUGEPAGE);
+        r->items = (struct mm_record *)r->region;
+        r->folds = (struct fold_run *)(r->items + r->max);
+        r->heads = (uint32_t *)(r->folds + r->folds_max);
 
         *ret = TAKE_PTR(r);
         return 0;
@@ -92,8 +87,11 @@ void mm_records_set_fold(struct mm_records *r, uint64_t fold)
 
 static uint32_t *frame_head(const struct mm_records *r, uint32_t frame)
 {
-        /* Multiplicative hashing: neighbouring frames, the usual case, spread evenly. */
-        return &r->heads[(uint64_t)frame * UINT64_C(0x9e3779b97f4a7c15) >> r->heads_shift];
+        /* Frames come in neighbourhoods. Those of one block of 1024 share one page of heads, so that
+         * few frames touch little memory; the blocks are spread by multiplication. */
+        uint64_t block = (uint64_t)(frame >> 10) * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+
+        return &r->heads[(block << 10 | (frame & 1023)) & (r->n_heads - 1)];
 }
 
 /* The chained record @index got the fold of the last run that began before it. */
@@ -129,7 +127,7 @@ const struct mm_record *mm_records_find_frame(const struct mm_records *r, uint32
 /* Whether record @index may go into a chain: its fold must be known later. */
 static bool note_fold(struct mm_records *r, uint32_t index)
 {
-        if (r->heads_size == 0)
+        if (r->n_heads == 0)
                 return false;
         if (r->n_folds > 0 && r->folds[r->n_folds - 1].fold == r->fold)
                 return true;
@@ -178,7 +176,7 @@ static void forget_frames(struct mm_records *r)
         if (r->n_folds == 0)
                 return;
 
-        memset(r->heads, 0, r->heads_size);
+        memset(r->heads, 0, r->n_heads * sizeof(*r->heads));
         r->n_folds = 0;
 }
 

@@ -7,7 +7,8 @@
 
 #include "shared/macro.h"
 
-/* What is remembered of each page looked at: 24 bytes, in one region of bounded size. */
+/* What is remembered of each page looked at: 24 bytes, in one region of bounded size. Of that, tables
+ * to find frames again take at most a fortieth, as they are needed. */
 
 #define MM_TARGETS_MAX (1U << 20)
 #define MM_NO_RECORD UINT32_MAX

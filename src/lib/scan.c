@@ -181,11 +181,60 @@ static int batch_add(struct range_scan *rs, const struct mm_page *page)
         return 0;
 }
 
-/* A page whose frame has other mappings. 1 if nothing is left to do. */
+static bool is_shared(const struct mm_page *page)
+{
+        return (page->flags & (MM_PAGE_PRESENT | MM_PAGE_FILE | MM_PAGE_ZERO | MM_PAGE_EXCLUSIVE)) ==
+                        MM_PAGE_PRESENT &&
+               page->frame != 0;
+}
+
+/* Marks KSM's frames among @pages, and the huge page of zeros where PAGEMAP_SCAN did not tell: only
+ * for frames with several mappings that are new to the records. Frames that were allocated one
+ * after the other mostly have numbers close to each other, up or down, so words are read in runs
+ * of which at least about half is wanted. */
+static void look_up_flags(struct range_scan *rs, struct mm_page *pages, size_t n)
+{
+        struct mm_page *wanted[MM_PAGES_CHUNK];
+        uint64_t words[MM_PAGES_CHUNK], fold;
+        size_t n_wanted = 0;
+
+        for (size_t i = 0; i < n; i++)
+                if (is_shared(&pages[i]) &&
+                    !mm_records_find_frame(rs->s->records, (uint32_t)pages[i].frame, &fold))
+                        wanted[n_wanted++] = &pages[i];
+
+        for (size_t from = 0, to; from < n_wanted; from = to) {
+                uint64_t low = wanted[from]->frame, high = low;
+                ssize_t n_words;
+
+                for (to = from + 1; to < n_wanted; to++) {
+                        uint64_t lower = MIN(low, wanted[to]->frame), higher = MAX(high, wanted[to]->frame);
+
+                        if (higher - lower >= MIN(2 * (to - from) + 8, MM_PAGES_CHUNK))
+                                break;
+                        low = lower;
+                        high = higher;
+                }
+
+                n_words = mm_kpage_flags(&rs->s->kpage, low, words, high - low + 1);
+                for (size_t i = from; i < to; i++) {
+                        uint64_t index = wanted[i]->frame - low;
+
+                        if ((ssize_t)index >= n_words)
+                                continue;
+                        if (words[index] & (UINT64_C(1) << KPF_KSM))
+                                wanted[i]->flags |= MM_PAGE_KSM;
+                        if (words[index] & (UINT64_C(1) << KPF_ZERO_PAGE))
+                                wanted[i]->flags |= MM_PAGE_ZERO;
+                }
+        }
+}
+
+/* A page whose frame has other mappings. 1 if its contents are known. */
 static int look_at_shared(struct range_scan *rs, struct mm_page *page)
 {
         const struct mm_record *known;
-        uint64_t fold, flags;
+        uint64_t fold;
         int r;
 
         if (batch_has_frame(rs, page->frame)) {
@@ -195,69 +244,62 @@ static int look_at_shared(struct range_scan *rs, struct mm_page *page)
         }
 
         known = mm_records_find_frame(rs->s->records, (uint32_t)page->frame, &fold);
-        if (known) {
-                if (known->flags & MM_RECORD_KSM)
-                        page->flags |= MM_PAGE_KSM;
-                rs->s->n_looked++;
-                keep_page(rs, page, known->key ^ fold);
-                return 1;
-        }
-
-        if (mm_kpage_flags(&rs->s->kpage, page->frame, &flags) < 0)
+        if (!known)
                 return 0;
 
-        /* The huge page of zeros, where PAGEMAP_SCAN did not say so. */
-        if (flags & (UINT64_C(1) << KPF_ZERO_PAGE)) {
-                rs->s->n_zero_mapped++;
-                return 1;
-        }
-        if (flags & (UINT64_C(1) << KPF_KSM))
+        if (known->flags & MM_RECORD_KSM)
                 page->flags |= MM_PAGE_KSM;
-        return 0;
+        keep_page(rs, page, known->key ^ fold);
+        return 1;
 }
 
-static int look_at(struct range_scan *rs, struct mm_page page)
+static int look_at(struct range_scan *rs, struct mm_page *page)
 {
         int r;
 
-        if (page.flags & MM_PAGE_FILE)
+        if (page->flags & MM_PAGE_FILE)
                 return 0;
-        if (page.flags & MM_PAGE_SWAPPED) {
+        if (page->flags & MM_PAGE_SWAPPED) {
                 rs->s->n_swapped++;
                 return 0;
         }
-        if (page.flags & MM_PAGE_ZERO) {
+        if (page->flags & MM_PAGE_ZERO) {
                 rs->s->n_zero_mapped++;
                 return 0;
         }
 
+        rs->s->n_looked++;
         if (rs->full) {
-                rs->s->n_looked++;
                 rs->s->n_unkept++;
                 return 0;
         }
 
-        if (page.frame > UINT32_MAX)
-                page.frame = 0;
-        if (page.frame != 0 && !(page.flags & MM_PAGE_EXCLUSIVE)) {
-                r = look_at_shared(rs, &page);
+        if (is_shared(page)) {
+                r = look_at_shared(rs, page);
                 if (r != 0)
                         return MIN(r, 0);
         }
-
-        rs->s->n_looked++;
-        return batch_add(rs, &page);
+        return batch_add(rs, page);
 }
 
 static int on_pages(void *userdata, const struct mm_page *pages, size_t n)
 {
         struct range_scan *rs = userdata;
+        struct mm_page own[MM_PAGES_CHUNK];
         int r;
 
         rs->slice_empty = false;
 
+        /* Frames beyond what a record can name are frames that are not known. */
         for (size_t i = 0; i < n; i++) {
-                r = look_at(rs, pages[i]);
+                own[i] = pages[i];
+                if (own[i].frame > UINT32_MAX)
+                        own[i].frame = 0;
+        }
+        look_up_flags(rs, own, n);
+
+        for (size_t i = 0; i < n; i++) {
+                r = look_at(rs, &own[i]);
                 if (r < 0)
                         return r;
         }
