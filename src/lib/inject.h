@@ -11,7 +11,7 @@ struct mm_advice {
         uint64_t start, end; /* bytes, page-aligned */
         int advice;          /* MADV_MERGEABLE or MADV_UNMERGEABLE, nothing else */
         int status;          /* out: 0 done, 1 not reached, negative errno of madvise() */
-        uint64_t done;       /* out: bytes from start for which it was done */
+        uint64_t done;       /* out: bytes for which it was done */
 };
 
 /* Why a target is left alone; distinct from errnos of system calls only in where they stand. */
@@ -32,7 +32,12 @@ const char *mm_inject_result_name(enum mm_inject_result r);
 
 /* Lets @p call madvise() for each of the @n @advices, in slices, in a process of its own that
  * outlives the caller. Blocks until that process is done, at most about @timeout_msec.
- * @ret_error: errno behind MM_INJECT_FAILED; may be NULL. @ret_stop_usec: the longest time that a
- * thread of the target was held; may be NULL. */
+ *
+ * Parts of an advice where no area is any more, or one that must not be touched, are passed over;
+ * its status is then -ENOMEM or -EAGAIN and @done counts the rest. MM_INJECT_OK with a status of 1
+ * is a timeout: what remains can be asked for again.
+ *
+ * @ret_error: negative errno behind MM_INJECT_FAILED; may be NULL. @ret_stop_usec: the longest time
+ * that a thread of the target was held; may be NULL. Both are always set. */
 enum mm_inject_result mm_inject_advise(const struct mm_process *p, struct mm_advice *advices, size_t n,
                                        unsigned timeout_msec, int *ret_error, uint64_t *ret_stop_usec);

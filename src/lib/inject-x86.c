@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include "lib/inject-hold.h"
+#include "lib/inject-proc.h"
+#include "lib/inject-run.h"
+#include "lib/inject-trace.h"
+
+/* If the kernel makes us wait in the middle, for the target's mmap_lock say, an alarm ends us and
+ * with that the hold. */
+#define HOLD_LIMIT_USEC 1000000
+
+#define THREADS_TRIED_MAX 4U
+#define BUSY_MAX 50U
+
+static void set_alarm(long usec)
+{
+        struct itimerval timer = { .it_value = { .tv_sec = usec / 1000000, .tv_usec = usec % 1000000 } };
+
+        setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static void pause_usec(uint64_t usec)
+{
+        struct timespec ts = { .tv_sec = (time_t) (usec / 1000000), .tv_nsec = (long) (usec % 1000000) * 1000 };
+
+        nanosleep(&ts, NULL);
+}
+
+static enum mm_inject_result result_of(struct mm_inject_target *t, int r)
+{
+        if (r == -ESRCH)
+                return MM_INJECT_GONE;
+        t->error = r;
+        return MM_INJECT_FAILED;
+}
+
+/* The areas and the code in them as they are now. */
+static enum mm_inject_result look(struct mm_inject_target *t)
+{
+        int r;
+
+        mm_areas_done(&t->areas);
+        r = mm_areas_read(t->process->dir_fd, &t->areas);
+        if (r < 0) {
+                t->areas = (struct mm_areas) { 0 };
+                return result_of(t, r);
+        }
+        if (t->code.call != 0 && mm_inject_code_stands(t->mem_fd, &t->code))
+                return MM_INJECT_OK;
+        r = mm_inject_code_find(t->mem_fd, &t->areas, &t->code);
+        if (r == -ENOENT)
+                return mm_process_verify(t->process) < 0 ? MM_INJECT_GONE : MM_INJECT_NO_PLACE;
+        return r < 0 ? result_of(t, r) : MM_INJECT_OK;
+}
+
+/* One hold of the first thread that will do. */
+static enum mm_inject_result hold_some_thread(struct mm_inject_target *t, struct mm_inject_plan *plan)
+{
+        _cleanup_(freep) struct mm_inject_thread *threads = NULL;
+        unsigned tried = 0;
+        size_t n;
+        int r;
+
+        r = mm_inject_threads_read(t->process->dir_fd, &threads, &n);
+        if (r < 0)
+                return result_of(t, r);
+
+        for (size_t i = 0; i < n && tried < THREADS_TRIED_MAX; i++) {
+                const struct mm_inject_thread *thread = &threads[i];
+                enum mm_inject_result result;
+
+                if (thread->rank == MM_INJECT_RANK_UNUSABLE)
+                        break;
+                if (thread->sp != 0 && !mm_inject_stack_fits(&t->areas, thread->sp, 0, MM_INJECT_STACK_ROOM))
+                        continue;
+                tried++;
+                set_alarm(HOLD_LIMIT_USEC);
+                result = mm_inject_hold(t, thread->tid, plan);
+                set_alarm(0);
+                if (result != MM_INJECT_NO_PLACE)
+                        return result;
+        }
+        return mm_process_verify(t->process) < 0 ? MM_INJECT_GONE : MM_INJECT_NO_PLACE;
+}
+
+static enum mm_inject_result run(struct mm_inject_target *t, struct mm_inject_plan *plan, uint64_t end_usec)
+{
+        unsigned n_busy = 0;
+
+        while (plan->index < plan->n) {
+                uint64_t begin = mm_inject_now_usec();
+                enum mm_inject_result result;
+
+                if (begin >= end_usec)
+                        return MM_INJECT_OK; /* the advices tell how far it got */
+                result = look(t);
+                if (result != MM_INJECT_OK)
+                        return result;
+                result = hold_some_thread(t, plan);
+                if (result == MM_INJECT_BUSY && n_busy < BUSY_MAX)
+                        n_busy++;
+                else if (result != MM_INJECT_OK)
+                        return result;
+                /* The target gets as much time for itself as we have taken. */
+                if (plan->index < plan->n)
+                        pause_usec(mm_inject_now_usec() - begin);
+        }
+        return MM_INJECT_OK;
+}
+
+void mm_inject_run(const struct mm_process *p, unsigned timeout_msec, struct mm_inject_channel *c)
+{
+        struct mm_inject_target t = { .process = p, .mem_fd = -EBADF };
+        struct mm_inject_plan plan = { .advices = c->advices, .n = c->n };
+        uint64_t end_usec = mm_inject_now_usec() + (uint64_t) timeout_msec * 1000;
+
+        c->result = mm_inject_examine(p, &c->error);
+        if (c->result != MM_INJECT_OK)
+                return;
+        /* Bound to the memory of this moment: after an execve(2) of the target it leads nowhere. */
+        t.mem_fd = openat(p->dir_fd, "mem", O_RDWR | O_CLOEXEC);
+        if (t.mem_fd < 0) {
+                c->error = -errno;
+                c->result = errno == ENOENT || errno == ESRCH ? MM_INJECT_GONE : MM_INJECT_FAILED;
+                return;
+        }
+        c->result = run(&t, &plan, end_usec);
+        c->error = c->result == MM_INJECT_FAILED ? t.error : 0;
+        c->longest_usec = t.longest_usec;
+        mm_areas_done(&t.areas);
+        safe_close(t.mem_fd);
+}
