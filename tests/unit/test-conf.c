@@ -235,6 +235,37 @@ static void test_load(void)
         g_assert_cmpint(g_rmdir(dir), ==, 0);
 }
 
+/* The packaged file says of each key what the program has built in, and the manual knows the key. */
+static void test_packaged(void)
+{
+        g_autofree char *packaged = NULL, *manual = NULL, *messages = NULL;
+        g_auto(GStrv) lines = NULL;
+        g_autoptr(GString) text = g_string_new(NULL);
+        unsigned n_keys = 0;
+        /* None of these is a default. */
+        struct conf c = { MECHANISM_OBSERVE, 1 << 20, LOG_ERR, 1, 1, 1 };
+
+        g_assert_true(g_file_get_contents(SOURCE_ROOT "/systemd/mergememd.conf", &packaged, NULL, NULL));
+        g_assert_true(g_file_get_contents(SOURCE_ROOT "/man/mergememd.conf.5.scd", &manual, NULL, NULL));
+
+        lines = g_strsplit(packaged, "\n", -1);
+        for (char **line = lines; *line; line++) {
+                g_autofree char *key = NULL;
+
+                if ((*line)[0] == '#' && g_ascii_isupper((*line)[1])) {
+                        key = g_strdup_printf("\n*%.*s=*\n", (int) strcspn(*line + 1, "="), *line + 1);
+                        g_assert_nonnull(strstr(manual, key));
+                        n_keys++;
+                        g_string_append_printf(text, "%s\n", *line + 1);
+                } else
+                        g_string_append_printf(text, "%s\n", *line);
+        }
+        g_assert_cmpuint(n_keys, ==, 6);
+        g_assert_cmpint(parse(text->str, text->len, &c, &messages), ==, 0);
+        g_assert_cmpstr(messages, ==, "");
+        expect_defaults(&c);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -245,5 +276,6 @@ int main(int argc, char **argv)
         g_test_add_func("/conf/bad", test_bad);
         g_test_add_func("/conf/limits", test_limits);
         g_test_add_func("/conf/load", test_load);
+        g_test_add_func("/conf/packaged", test_packaged);
         return g_test_run();
 }

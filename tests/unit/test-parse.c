@@ -11,7 +11,7 @@ static void test_boolean(void)
 {
         static const char *const yes[] = { "1", "yes", "y", "true", "t", "on", "YES", "On", "tRuE" };
         static const char *const no[] = { "0", "no", "n", "false", "f", "off", "OFF", "N" };
-        static const char *const neither[] = { "", " ", "2", "yess", "ye", " yes", "yes ", "00", "-1", "yo" };
+        static const char *const neither[] = { "", " ", "2", "yess", "ye", " yes", "yes ", "00", "-1" };
         bool b;
 
         for (size_t i = 0; i < ELEMENTSOF(yes); i++) {
