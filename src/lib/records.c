@@ -88,10 +88,11 @@ void mm_records_set_fold(struct mm_records *r, uint64_t fold)
 static uint32_t *frame_head(const struct mm_records *r, uint32_t frame)
 {
         /* Frames come in neighbourhoods. Those of one block of 1024 share one page of heads, so that
-         * few frames touch little memory; the blocks are spread by multiplication. */
-        uint64_t block = (uint64_t)(frame >> 10) * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+         * few frames touch little memory. Multiplication spreads the blocks, and places in them. */
+        uint64_t block = (uint64_t)(frame >> 10) * UINT64_C(0x9e3779b97f4a7c15);
+        uint64_t place = (frame ^ block >> 54) & 1023;
 
-        return &r->heads[(block << 10 | (frame & 1023)) & (r->n_heads - 1)];
+        return &r->heads[(block >> 32 << 10 | place) & (r->n_heads - 1)];
 }
 
 /* The chained record @index got the fold of the last run that began before it. */
