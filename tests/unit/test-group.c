@@ -56,7 +56,8 @@ static const struct test_case cases[] = {
 
         /* Frames nobody knows. */
         { "not known", { { 0, 3, X, 0 } }, 256, false, { .n_pages = 3, .n_frames = 3 }, 0 },
-        { "not known, zero", { { 0, 3, X | Z, 0 } }, 256, true, { .n_pages = 3, .n_frames = 3, .zero = true }, 0 },
+        { "not known, zero", { { 0, 3, X | Z, 0 } }, 256, true,
+          { .n_pages = 3, .n_frames = 3, .zero = true }, 0 },
         { "some known", { { 0, 2, X, 0 }, { 1, 1, X, 1 }, { 2, 1, X, 1 } }, 256, false,
           { .n_pages = 4, .n_frames = 4, .n_freeable = 2 }, 1 },
 
@@ -159,8 +160,9 @@ static void test_limit(void)
         static const struct {
                 size_t n, max_sharing, saving;
         } table[] = {
-                { 255, 256, 254 }, { 256, 256, 255 }, { 257, 256, 255 },   { 258, 256, 256 }, { 512, 256, 510 },
-                { 513, 256, 510 }, { 513, 0, 512 },   { 1000, 2, 500 },    { 5, 1, 0 },       { 5, SIZE_MAX, 4 },
+                { 255, 256, 254 }, { 256, 256, 255 }, { 257, 256, 255 }, { 258, 256, 256 },
+                { 512, 256, 510 }, { 513, 256, 510 }, { 513, 0, 512 },   { 1000, 2, 500 },
+                { 5, 1, 0 },       { 5, SIZE_MAX, 4 },
         };
 
         for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
