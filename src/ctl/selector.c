@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl/selector.h"
+
+#include "shared/conf.h"
+#include "shared/log.h"
+#include "shared/parse.h"
+
+#define CGROUP_ROOT "/sys/fs/cgroup"
+
+static const char *const kind_keys[SELECTOR_KIND_MAX_] = {
+        [SELECTOR_COMM] = "comm",
+        [SELECTOR_EXE] = "exe",
+        [SELECTOR_CGROUP] = "cgroup",
+        [SELECTOR_UNIT] = "unit",
+        [SELECTOR_USER] = "user",
+        [SELECTOR_SHLIB] = "shlib",
+};
+
+static int path_make_absolute(const char *path, char **ret)
+{
+        _cleanup_(freep) char *cwd = NULL;
+
+        if (path[0] == '/') {
+                *ret = strdup(path);
+                return *ret ? 0 : -ENOMEM;
+        }
+        cwd = getcwd(NULL, 0);
+        if (!cwd)
+                return -errno;
+        return asprintf(ret, "%s/%s", streq(cwd, "/") ? "" : cwd, path) < 0 ? -ENOMEM : 0;
+}
+
+/* "/sys/fs/cgroup/user.slice/", "user.slice" and "/user.slice" are one. */
+static int cgroup_normalize(const char *path, char **ret)
+{
+        size_t n = strlen(CGROUP_ROOT);
+
+        if (strncmp(path, CGROUP_ROOT, n) == 0 && (path[n] == '/' || path[n] == '\0'))
+                path += n;
+        path += strspn(path, "/");
+        for (n = strlen(path); n > 0 && path[n - 1] == '/'; n--)
+                ;
+        return asprintf(ret, "/%.*s", (int) n, path) < 0 ? -ENOMEM : 0;
+}
+
+/* What has no suffix of a unit that holds processes is a service, as for systemctl(1). */
+static int unit_complete(const char *name, char **ret)
+{
+        static const char *const suffixes[] = {
+                ".service", ".scope", ".slice", ".socket", ".mount", ".swap",
+        };
+        const char *dot = strrchr(name, '.');
+
+        for (size_t i = 0; dot && i < ELEMENTSOF(suffixes); i++)
+                if (streq(dot, suffixes[i])) {
+                        *ret = strdup(name);
+                        return *ret ? 0 : -ENOMEM;
+                }
+        return asprintf(ret, "%s.service", name) < 0 ? -ENOMEM : 0;
+}
+
+static int value_normalize(enum selector_kind kind, const char *value, char **ret)
+{
+        if (kind == SELECTOR_EXE || (kind == SELECTOR_SHLIB && strchr(value, '/')))
+                return path_make_absolute(value, ret);
+        if (kind == SELECTOR_CGROUP)
+                return cgroup_normalize(value, ret);
+        if (kind == SELECTOR_UNIT)
+                return unit_complete(value, ret);
+        *ret = strdup(value);
+        return *ret ? 0 : -ENOMEM;
+}
+
+int selector_add(struct selector *s, enum selector_kind kind, const char *value)
+{
+        _cleanup_(freep) char *item = NULL;
+        char **items;
+        int r;
+
+        if (!*value)
+                return -EINVAL;
+        r = value_normalize(kind, value, &item);
+        if (r < 0)
+                return r;
+
+        items = reallocarray(s->names[kind].items, s->names[kind].n + 1, sizeof(*items));
+        if (!items)
+                return -ENOMEM;
+        items[s->names[kind].n++] = TAKE_PTR(item);
+        s->names[kind].items = items;
+        return 0;
+}
+
+int selector_add_pid(struct selector *s, const char *value)
+{
+        uint32_t *pids;
+        pid_t pid;
+
+        if (parse_pid(value, &pid) < 0)
+                return -EINVAL;
+        pids = reallocarray(s->pids, s->n_pids + 1, sizeof(*pids));
+        if (!pids)
+                return -ENOMEM;
+        pids[s->n_pids++] = (uint32_t) pid;
+        s->pids = pids;
+        return 0;
+}
+
+int selector_set_trust(struct selector *s, const char *value)
+{
+        if (!streq(value, "user") && !streq(value, "cgroup") && !streq(value, "system"))
+                return -EINVAL;
+        s->trust = value;
+        return 0;
+}
+
+int selector_set_mechanism(struct selector *s, const char *value)
+{
+        enum mechanism m = mechanism_from_string(value);
+
+        if (m < 0)
+                return -EINVAL;
+        s->mechanism = m == MECHANISM_AUTO ? NULL : value;
+        return 0;
+}
+
+bool selector_is_empty(const struct selector *s)
+{
+        for (size_t kind = 0; kind < SELECTOR_KIND_MAX_; kind++)
+                if (s->names[kind].n > 0)
+                        return false;
+        return s->n_pids == 0 && !s->all;
+}
+
+static int append_names(sd_bus_message *m, const char *key, char **items, size_t n)
+{
+        int r;
+
+        r = sd_bus_message_open_container(m, 'e', "sv");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "s", key);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(m, 'v', "as");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(m, 'a', "s");
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++) {
+                r = sd_bus_message_append_basic(m, 's', items[i]);
+                if (r == -EINVAL)
+                        return log_error_errno(r, "--%s: not a name in UTF-8.", key);
+                if (r < 0)
+                        return r;
+        }
+        for (int i = 0; i < 3; i++) {
+                r = sd_bus_message_close_container(m);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int append_pids(sd_bus_message *m, const uint32_t *pids, size_t n)
+{
+        int r;
+
+        r = sd_bus_message_open_container(m, 'e', "sv");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "s", "pid");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(m, 'v', "au");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append_array(m, 'u', pids, n * sizeof(*pids));
+        if (r < 0)
+                return r;
+        r = sd_bus_message_close_container(m);
+        if (r < 0)
+                return r;
+        return sd_bus_message_close_container(m);
+}
+
+int selector_append(const struct selector *s, sd_bus_message *m)
+{
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        for (size_t kind = 0; kind < SELECTOR_KIND_MAX_; kind++) {
+                if (s->names[kind].n == 0)
+                        continue;
+                r = append_names(m, kind_keys[kind], s->names[kind].items, s->names[kind].n);
+                if (r < 0)
+                        return r;
+        }
+        if (s->n_pids > 0) {
+                r = append_pids(m, s->pids, s->n_pids);
+                if (r < 0)
+                        return r;
+        }
+        if (s->all) {
+                r = sd_bus_message_append(m, "{sv}", "all", "b", true);
+                if (r < 0)
+                        return r;
+        }
+        if (s->force) {
+                r = sd_bus_message_append(m, "{sv}", "force", "b", true);
+                if (r < 0)
+                        return r;
+        }
+        if (s->trust) {
+                r = sd_bus_message_append(m, "{sv}", "trust", "s", s->trust);
+                if (r < 0)
+                        return r;
+        }
+        if (s->mechanism) {
+                r = sd_bus_message_append(m, "{sv}", "mechanism", "s", s->mechanism);
+                if (r < 0)
+                        return r;
+        }
+        return sd_bus_message_close_container(m);
+}
+
+void selector_done(struct selector *s)
+{
+        for (size_t kind = 0; kind < SELECTOR_KIND_MAX_; kind++) {
+                for (size_t i = 0; i < s->names[kind].n; i++)
+                        free(s->names[kind].items[i]);
+                free(s->names[kind].items);
+        }
+        free(s->pids);
+}

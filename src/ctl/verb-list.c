@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl/verb-list.h"
+
+#include "ctl/bus.h"
+#include "ctl/json.h"
+#include "ctl/verbs.h"
+#include "shared/log.h"
+#include "shared/names.h"
+
+static const struct list {
+        const char *name;
+        const char *method;
+        bool takes_selector;
+        int (*table)(const struct output *out, sd_bus_message *m, struct table **ret);
+} lists[] = {
+        { "libraries", "ListLibraries", true, list_libraries_table },
+        { "processes", "ListProcesses", true, list_processes_table },
+        { "jobs", "ListJobs", false, list_jobs_table },
+};
+
+static const struct list *list_find(const char *name)
+{
+        for (size_t i = 0; i < ELEMENTSOF(lists); i++)
+                if (streq(lists[i].name, name))
+                        return lists + i;
+        return NULL;
+}
+
+static int print(const struct output *out, struct table *t)
+{
+        _cleanup_(json_document_done) struct json_document d = {};
+        int r;
+
+        if (out->json == JSON_OFF)
+                return table_print(t);
+        r = json_document_init(&d);
+        if (r < 0)
+                return r;
+        r = json_append_array(&d, t);
+        if (r < 0)
+                return r;
+        return json_document_print(&d, out);
+}
+
+int verb_list(const struct options *o)
+{
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+        _cleanup_(table_freep) struct table *t = NULL;
+        const struct list *list = list_find(o->args[0]);
+        struct output out = options_output(o, stdout);
+        int status, r;
+
+        if (!list) {
+                log_error("Unknown list '%s'.", o->args[0]);
+                return MERGEMEM_EXIT_USAGE;
+        }
+        if (!list->takes_selector && !selector_is_empty(&o->what)) {
+                log_error("'list %s' takes no selector.", list->name);
+                return MERGEMEM_EXIT_USAGE;
+        }
+
+        status = bus_connect(o, &bus);
+        if (status != MERGEMEM_EXIT_DONE)
+                return status;
+        status = manager_call_new(bus, list->method, list->takes_selector ? &o->what : NULL, &call);
+        if (status != MERGEMEM_EXIT_DONE)
+                return status;
+        status = bus_call(bus, call, &reply);
+        if (status != MERGEMEM_EXIT_DONE)
+                return status;
+        r = list->table(&out, reply, &t);
+        if (r < 0)
+                return bus_bad_reply(r);
+        return o->quiet ? MERGEMEM_EXIT_DONE : output_status(print(&out, t));
+}

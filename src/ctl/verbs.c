@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl/verbs.h"
+
+#include "shared/macro.h"
+
+const struct verb verb_table[] = {
+        { "stats", VERB_STATS, "", 0, 0, "Show what is saved and what it costs (default)", verb_stats },
+        { "estimate", VERB_ESTIMATE, "SELECTOR...", 0, 0, "Show what merging would free; change nothing",
+          verb_estimate },
+        { "merge", VERB_MERGE, "SELECTOR...", 0, 0, "Merge identical pages", verb_merge },
+        { "unmerge", VERB_UNMERGE, "SELECTOR...", 0, 0, "Give every process its own pages back",
+          verb_unmerge },
+        { "list", VERB_LIST, "libraries|processes|jobs", 1, 1, "List what is there to select, or jobs",
+          verb_list },
+        { "cancel", VERB_CANCEL, "JOB...", 1, SIZE_MAX, "Cancel jobs, by number", verb_cancel },
+        { "help", VERB_HELP, "", 0, 0, "Show this help", verb_help },
+};
+const size_t verb_table_size = ELEMENTSOF(verb_table);
+
+const struct verb *verb_find(const char *name)
+{
+        for (size_t i = 0; i < ELEMENTSOF(verb_table); i++)
+                if (streq(verb_table[i].name, name))
+                        return verb_table + i;
+        return NULL;
+}

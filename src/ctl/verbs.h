@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stddef.h>
+
+struct options;
+
+enum {
+        VERB_STATS = 1 << 0,
+        VERB_ESTIMATE = 1 << 1,
+        VERB_MERGE = 1 << 2,
+        VERB_UNMERGE = 1 << 3,
+        VERB_LIST = 1 << 4,
+        VERB_CANCEL = 1 << 5,
+        VERB_HELP = 1 << 6,
+        VERB_JOBS_ = VERB_ESTIMATE | VERB_MERGE | VERB_UNMERGE,
+};
+
+struct verb {
+        const char *name;
+        unsigned id;
+        const char *args; /* how --help shows them */
+        size_t min_args;
+        size_t max_args;
+        const char *help;
+        int (*run)(const struct options *o); /* returns an exit status */
+};
+
+/* The first one is the default. */
+extern const struct verb verb_table[];
+extern const size_t verb_table_size;
+
+/* NULL: no such verb. */
+const struct verb *verb_find(const char *name);
+
+int verb_stats(const struct options *o);
+int verb_estimate(const struct options *o);
+int verb_merge(const struct options *o);
+int verb_unmerge(const struct options *o);
+int verb_list(const struct options *o);
+int verb_cancel(const struct options *o);
+int verb_help(const struct options *o);
