@@ -16,9 +16,7 @@ to=() from=()   # through these file descriptors
 sorts=()        # process ids of sort, which says nothing before its input ends,
 feeders=()      # and of what keeps its input open
 
-libc=$(awk '$6 ~ /\/libc\.so\.6$/ { print $6; exit }' /proc/self/maps)
-data=(/usr/bin/perl /bin/bash /usr/bin/python3 "$libc")
-text=(/usr/lib/python3.*/pydoc_data/topics.py /usr/lib/python3.*/_pydecimal.py)
+data=() text=() # the files that they hold; bash and awk take only text
 
 # run COMMAND...: as the unprivileged user, and not longer than this script. A change of user takes the
 # signal of the parent's death away, so that comes after it.
@@ -61,6 +59,9 @@ fi
 # start_targets N: N processes of each program.
 start_targets() {
         local i
+        data=(/usr/bin/perl /bin/bash /usr/bin/python3)
+        data+=("$(awk '$6 ~ /\/libc\.so\.6$/ { print $6; exit }' /proc/self/maps)")
+        text=(/usr/lib/python3.*/pydoc_data/topics.py /usr/lib/python3.*/_pydecimal.py)
         cp tests/quickstart/hold.* "$dir"
         chmod 644 "$dir"/hold.*
         mkfifo "$dir/gate"
