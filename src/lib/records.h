@@ -19,6 +19,7 @@ enum {
         MM_RECORD_KSM = 1 << 2,       /* its frame is KSM's already */
         MM_RECORD_FILE_AREA = 1 << 3, /* in a private file mapping: not for `direct` */
         MM_RECORD_PLANNED = 1 << 4,   /* part of the merge plan */
+        MM_RECORD_FREEABLE = 1 << 5,  /* planned, and every mapping of its frame was seen */
 };
 
 struct mm_record {

@@ -138,3 +138,13 @@ char *escape_text(const char *s)
         *q = '\0';
         return out;
 }
+
+char *bus_text(const char *s)
+{
+        const char *p = s;
+        size_t n;
+
+        while ((n = text_printable(p)) > 0)
+                p += n;
+        return *p ? escape_text(s) : strdup(s);
+}

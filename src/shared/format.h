@@ -23,3 +23,6 @@ size_t text_printable(const char *s);
 /* A new string in which bytes that are not printable UTF-8 are written \xNN, and "\" as "\\", so
  * that no name of a process or file can play with a terminal or a parser. NULL: out of memory. */
 char *escape_text(const char *s);
+
+/* The same for D-Bus, which takes only UTF-8: a text that is printable as it is stays as it is. */
+char *bus_text(const char *s);
