@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <time.h>
+
+#include "daemon/job.h"
+#include "lib/owner.h"
+#include "shared/log.h"
+#include "shared/names.h"
+
+/* How often a job begins again because the worker had to be replaced. */
+#define RESTARTS_MAX 16U
+
+/* Each pass reads all memory again: more of them than this and BookkeepingMax= is simply too small. */
+#define PARTS_MAX 64U
+
+/* The share of the bar that scanning takes. */
+#define PROGRESS_SCAN 0.85
+#define PROGRESS_SCAN_MERGE 0.5
+
+static void scan_next(struct job *j);
+static void libraries_next(struct job *j);
+static void begin_part(struct job *j);
+
+/* A call of this round; one to a worker that knows nothing of it starts the round again. */
+static int round_call(struct job *j, const union worker_packet *p, int fd, worker_row_t row, worker_done_t done)
+{
+        if (worker_generation(j->manager->worker) != j->generation)
+                return -EPIPE;
+        return worker_call(j->manager->worker, p, fd, row, done, j);
+}
+
+bool job_retry(struct job *j, int error)
+{
+        Manager *m = j->manager;
+
+        if (error != -ETIMEDOUT && error != -EPIPE)
+                return false;
+        if (j->n_restarts++ >= RESTARTS_MAX)
+                return false;
+        /* The new worker has put KSM back. */
+        m->driving = false;
+        j->timer = sd_event_source_disable_unref(j->timer);
+        if (error == -ETIMEDOUT && j->state == JOB_SCANNING && j->next < j->n_targets) {
+                struct job_target *t = &j->targets[j->next];
+
+                log_warning("Process %d held the worker up and is left alone for a while.", t->pid);
+                manager_mark_hung(m, t->pid, t->start_ticks);
+                t->selected = false;
+                (void) report_count(&j->report.excluded, exclusion_to_string(EXCLUSION_HUNG), 1);
+        }
+        begin_part(j);
+        return true;
+}
+
+static void fail_call(struct job *j, int error)
+{
+        if (error < 0 && !job_retry(j, error))
+                job_fail_errno(j, error, "The worker cannot go on");
+}
+
+static void on_grouped(void *userdata, const union worker_packet *row)
+{
+        struct job *j = userdata;
+        struct report *r = &j->report;
+
+        switch (row->header.type) {
+        case WORKER_ROW_OWNER:
+                (void) report_add_owner(r, &row->owner,
+                                        worker_packet_get_text((union worker_packet *) row, sizeof(row->owner)));
+                break;
+        case WORKER_ROW_DOMAIN:
+                if (row->domain.domain < r->n_domains)
+                        r->domains[row->domain.domain].n_duplicates += row->domain.n_duplicates;
+                break;
+        case WORKER_ROW_TOTAL:
+                r->n_duplicates += row->total.n_duplicates;
+                r->n_zero += row->total.n_zero;
+                r->n_anonymous += row->total.n_anonymous;
+        }
+}
+
+void job_next_part(struct job *j)
+{
+        if (++j->part < j->n_parts) {
+                j->report.n_processes = 0;
+                begin_part(j);
+                return;
+        }
+        job_finish(j);
+}
+
+static void on_group_done(void *userdata, int error)
+{
+        struct job *j = userdata;
+        struct timespec ts;
+
+        if (error < 0) {
+                fail_call(j, error);
+                return;
+        }
+        clock_gettime(CLOCK_REALTIME, &ts);
+        j->manager->last_scan_usec = (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
+        if (j->type == JOB_MERGE)
+                job_merge(j);
+        else
+                job_next_part(j);
+}
+
+static const struct selector_value *library_at(const struct job *j, size_t index)
+{
+        for (size_t i = 0; i < j->selector.n_values; i++)
+                if (j->selector.values[i].kind == SELECTOR_SHLIB && index-- == 0)
+                        return &j->selector.values[i];
+        return NULL;
+}
+
+static void scan_done(struct job *j)
+{
+        const struct selector_value *missing = selector_unseen(&j->selector, true);
+        union worker_packet p;
+        int r;
+
+        if (missing) {
+                job_fail(j, MERGEMEM_ERROR_NO_SUCH_LIBRARY, "No process that may be looked at has the library %s in its memory.",
+                         missing->text);
+                return;
+        }
+        if (j->incomplete && j->n_parts < PARTS_MAX && j->part == 0) {
+                /* More than fits: the same again, in twice as many passes. */
+                j->n_parts *= 2;
+                log_debug("Job %u goes on in %u passes.", j->id, j->n_parts);
+                begin_part(j);
+                return;
+        }
+        job_accept(j);
+        worker_packet_init(&p, WORKER_GROUP, sizeof(p.header));
+        r = round_call(j, &p, -1, on_grouped, on_group_done);
+        if (r < 0)
+                fail_call(j, r);
+}
+
+static const char *skip_reason(int error)
+{
+        switch (error) {
+        case -ESRCH:
+        case -ENOENT:
+                return "ended or changed program";
+        case -EACCES:
+        case -EPERM:
+                return "access refused";
+        default:
+                return "cannot be read";
+        }
+}
+
+static void on_scanned(void *userdata, const union worker_packet *row)
+{
+        struct job *j = userdata;
+        const struct worker_scanned *s = &row->scanned;
+        double share = j->type == JOB_MERGE ? PROGRESS_SCAN_MERGE : PROGRESS_SCAN;
+        const struct selector_value *v;
+
+        switch (row->header.type) {
+        case WORKER_PROGRESS:
+                j->n_marked = row->progress.n_pages;
+                job_set_progress(j, share * (j->part + (double) j->n_marked / (double) (j->n_expected_pages + 1)) / j->n_parts);
+                break;
+        case WORKER_ROW_MATCHED:
+                v = library_at(j, row->matched.library);
+                if (v)
+                        ((struct selector_value *) v)->seen = true;
+                break;
+        case WORKER_ROW_SCANNED:
+                if (s->error < 0)
+                        (void) report_count(&j->report.skipped, skip_reason(s->error), 1);
+                if (!s->matched)
+                        break;
+                j->matched = true;
+                j->incomplete = j->incomplete || s->incomplete;
+                j->report.n_processes++;
+                if (j->part == 0) {
+                        j->report.n_pages += s->n_pages;
+                        j->report.n_swapped += s->n_swapped;
+                        j->report.n_ksm += s->n_ksm;
+                        j->report.domains[j->targets[j->next].domain].n_processes++;
+                        j->manager->n_scanned_total += s->n_pages;
+                }
+        }
+}
+
+static void on_scan_done(void *userdata, int error)
+{
+        struct job *j = userdata;
+
+        if (error < 0) {
+                fail_call(j, error);
+                return;
+        }
+        /* A library was asked for: the caller is answered as soon as each has been met once. */
+        if (j->matched && !selector_unseen(&j->selector, true))
+                job_accept(j);
+        j->next++;
+        scan_next(j);
+}
+
+static void scan_next(struct job *j)
+{
+        int r;
+
+        for (; j->next < j->n_targets; j->next++) {
+                const struct job_target *t = &j->targets[j->next];
+                union worker_packet p;
+
+                if (!t->selected)
+                        continue;
+                worker_packet_init(&p, WORKER_SCAN, sizeof(p.target));
+                p.target.index = (uint32_t) j->next;
+                p.target.domain = t->domain;
+                p.target.pid = t->pid;
+                p.target.start_ticks = t->start_ticks;
+                p.target.exe = t->exe_id;
+                worker_packet_text(&p, t->exe ?: "");
+                r = round_call(j, &p, t->dir_fd, on_scanned, on_scan_done);
+                if (r < 0)
+                        fail_call(j, r);
+                return;
+        }
+        scan_done(j);
+}
+
+static void on_library_done(void *userdata, int error)
+{
+        struct job *j = userdata;
+
+        if (error < 0) {
+                fail_call(j, error);
+                return;
+        }
+        j->next++;
+        libraries_next(j);
+}
+
+static void libraries_next(struct job *j)
+{
+        const struct selector_value *v = library_at(j, j->next);
+        union worker_packet p;
+        int r;
+
+        if (!v) {
+                j->next = 0;
+                scan_next(j);
+                return;
+        }
+        worker_packet_init(&p, WORKER_LIBRARY, sizeof(p.library));
+        p.library.file = v->file;
+        worker_packet_text(&p, v->text);
+        r = round_call(j, &p, -1, NULL, on_library_done);
+        if (r < 0)
+                fail_call(j, r);
+}
+
+static void on_begun(void *userdata, int error)
+{
+        struct job *j = userdata;
+
+        if (error < 0) {
+                fail_call(j, error);
+                return;
+        }
+        j->next = 0;
+        libraries_next(j);
+}
+
+static void begin_part(struct job *j)
+{
+        union worker_packet p;
+        int r;
+
+        if (j->part == 0)
+                report_restart(&j->report);
+        job_clear_ranges(j);
+        job_set_state(j, JOB_SCANNING);
+        j->incomplete = false;
+        j->next = j->n_targets;
+        j->generation = worker_generation(j->manager->worker);
+        worker_packet_init(&p, WORKER_BEGIN, sizeof(p.begin));
+        p.begin.bookkeeping_max_bytes = j->manager->conf.bookkeeping_max_bytes;
+        p.begin.seed = j->seed;
+        p.begin.part = j->part;
+        p.begin.n_parts = j->n_parts;
+        p.begin.cross_owners = j->selector.all;
+        p.begin.include_private = selector_names_processes(&j->selector);
+        r = round_call(j, &p, -1, NULL, on_begun);
+        if (r < 0)
+                job_fail_errno(j, r, "Cannot call the worker");
+}
+
+void job_scan(struct job *j)
+{
+        int r;
+
+        /* The passes of one round must agree on the seed. */
+        r = mm_hash_seed(&j->seed);
+        if (r < 0) {
+                job_fail_errno(j, r, "Cannot draw a hash seed");
+                return;
+        }
+        if (!selector_has(&j->selector, SELECTOR_SHLIB))
+                job_accept(j);
+        begin_part(j);
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/job.h"
+#include "shared/names.h"
+
+static const char *missing_error(enum selector_kind kind)
+{
+        switch (kind) {
+        case SELECTOR_COMM:
+        case SELECTOR_EXE:
+                return MERGEMEM_ERROR_NO_SUCH_PROGRAM;
+        case SELECTOR_CGROUP:
+                return MERGEMEM_ERROR_NO_SUCH_CGROUP;
+        case SELECTOR_UNIT:
+                return MERGEMEM_ERROR_NO_SUCH_UNIT;
+        case SELECTOR_USER:
+                return MERGEMEM_ERROR_NO_SUCH_USER;
+        case SELECTOR_SHLIB:
+                return MERGEMEM_ERROR_NO_SUCH_LIBRARY;
+        default:
+                return MERGEMEM_ERROR_NO_SUCH_PROCESS;
+        }
+}
+
+/* Why nothing runs that is meant by @v. */
+static void fail_missing(struct job *j, const struct selector_value *v)
+{
+        const char *name = missing_error(v->kind);
+
+        switch (v->kind) {
+        case SELECTOR_PID:
+                job_fail(j, name, "There is no process %d.", v->pid);
+                break;
+        case SELECTOR_COMM:
+                job_fail(j, name, "No process is named \"%s\".", v->text);
+                break;
+        case SELECTOR_EXE:
+                job_fail(j, name, "No process runs the program %s.", v->text);
+                break;
+        case SELECTOR_CGROUP:
+                job_fail(j, name, "No process is in the cgroup %s.", v->text);
+                break;
+        case SELECTOR_UNIT:
+                job_fail(j, name, "No process belongs to the unit %s.", v->text);
+                break;
+        case SELECTOR_USER:
+                if (v->uid == (uid_t) -1)
+                        job_fail(j, name, "There is no user \"%s\".", v->text);
+                else
+                        job_fail(j, MERGEMEM_ERROR_NOTHING_MATCHES, "The user %s has no process.", v->text);
+                break;
+        default:
+                job_fail(j, name, "No process has the library %s in its memory.", v->text);
+        }
+}
+
+static int add_target(struct job *j, struct mm_process *p, const char *unit, bool selected)
+{
+        _cleanup_(freep) char *domain = NULL;
+        struct job_target *targets;
+        uint32_t index = 0;
+        int r;
+
+        if (selected) {
+                r = policy_domain(j->selector.trust, p, unit, selector_cgroup_of(&j->selector, p, unit), &domain);
+                if (r < 0)
+                        return r;
+                r = report_find_domain(&j->report, domain, &index);
+                if (r < 0)
+                        return r;
+        }
+        if (j->n_targets >= MM_TARGETS_MAX)
+                return -E2BIG;
+        targets = reallocarray(j->targets, j->n_targets + 1, sizeof(*targets));
+        if (!targets)
+                return -ENOMEM;
+        j->targets = targets;
+        targets[j->n_targets++] = (struct job_target) {
+                .pid = p->pid,
+                .start_ticks = p->start_ticks,
+                .dir_fd = TAKE_FD(p->dir_fd),
+                .pid_fd = TAKE_FD(p->pid_fd),
+                .domain = index,
+                .exe_id = p->exe_id,
+                .exe = TAKE_PTR(p->exe),
+                .cgroup = TAKE_PTR(p->cgroup),
+                .selected = selected,
+        };
+        if (selected)
+                j->n_expected_pages += p->rss_anon_bytes / MM_PAGE_SIZE;
+        return 0;
+}
+
+static int on_process(void *userdata, struct mm_process *p, const char *unit)
+{
+        struct job *j = userdata;
+        Manager *m = j->manager;
+        enum exclusion why;
+        bool selected;
+
+        selected = selector_match(&j->selector, p, unit);
+        why = policy_exclude(p, selector_names_processes(&j->selector));
+        if (p->pid == getpid() || p->pid == worker_pid(m->worker))
+                why = EXCLUSION_SELF;
+        else if (why == EXCLUSION_NONE && manager_is_hung(m, p->pid, p->start_ticks))
+                why = EXCLUSION_HUNG;
+
+        /* Kernel threads have no memory: not even worth a line, unless one was asked for. */
+        if (selected && why != EXCLUSION_NONE &&
+            (why != EXCLUSION_KERNEL || selector_has(&j->selector, SELECTOR_PID))) {
+                int r = report_count(&j->report.excluded, exclusion_to_string(why), 1);
+
+                if (r < 0)
+                        return r;
+        }
+        if (why == EXCLUSION_KERNEL || why == EXCLUSION_ENDED || why == EXCLUSION_SELF)
+                return 0;
+        selected = selected && why == EXCLUSION_NONE;
+        /* With KSM everybody counts who has registered memory, whether meant or not. */
+        if (!selected && (j->type != JOB_MERGE || why == EXCLUSION_HUNG))
+                return 0;
+        return add_target(j, p, unit, selected);
+}
+
+static void on_list_done(void *userdata, int error)
+{
+        struct job *j = userdata;
+        const struct selector_value *missing;
+        size_t n_selected = 0;
+
+        j->list = NULL;
+        if (error < 0) {
+                job_fail_errno(j, error, "Cannot read the list of processes");
+                return;
+        }
+        missing = selector_unseen(&j->selector, false);
+        if (missing) {
+                fail_missing(j, missing);
+                return;
+        }
+        for (size_t i = 0; i < j->n_targets; i++)
+                n_selected += j->targets[i].selected;
+        if (n_selected == 0) {
+                if (j->report.excluded.n > 0)
+                        job_fail(j, MERGEMEM_ERROR_NOTHING_MATCHES,
+                                 "No process that may be looked at matches; left out: %s.",
+                                 j->report.excluded.items[0].name);
+                else
+                        job_fail(j, MERGEMEM_ERROR_NOTHING_MATCHES, "No process matches all that was asked for.");
+                return;
+        }
+        if (j->type == JOB_UNMERGE)
+                job_unmerge(j);
+        else
+                job_scan(j);
+}
+
+static void on_resolve_done(void *userdata, int error)
+{
+        struct job *j = userdata;
+        int r;
+
+        if (error == -ESRCH) {
+                fail_missing(j, &j->selector.values[j->resolve.next]);
+                return;
+        }
+        if (error < 0) {
+                job_fail(j, MERGEMEM_ERROR_FAILED, "Cannot look up %s: the file system or user database does not answer.",
+                         j->selector.values[j->resolve.next].text);
+                return;
+        }
+        r = process_list_new(j->manager->event, j->manager->proc_fd, on_process, on_list_done, j, &j->list);
+        if (r < 0)
+                job_fail_errno(j, r, "Cannot read the list of processes");
+}
+
+void job_select(struct job *j)
+{
+        resolve_start(&j->resolve, j->manager->worker, &j->selector, on_resolve_done, j);
+}

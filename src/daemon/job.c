@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+#include <time.h>
+
+#include "daemon/job.h"
+#include "shared/format.h"
+#include "shared/log.h"
+#include "shared/names.h"
+
+/* An ended job can be read for a minute. */
+#define JOB_KEEP_USEC (60ULL * 1000U * 1000U)
+#define JOBS_ENDED_MAX 32U
+
+/* Smaller steps are not worth a signal. */
+#define PROGRESS_STEP 0.01
+
+static const char *const type_names[] = { "estimate", "merge", "unmerge" };
+static const char *const state_names[] = { "waiting", "selecting", "scanning", "merging",
+                                           "done",    "failed",    "cancelled" };
+
+const char *job_type_to_string(enum job_type type)
+{
+        return type_names[type];
+}
+
+const char *job_state_to_string(enum job_state state)
+{
+        return state_names[state];
+}
+
+struct job *manager_find_job(const Manager *m, uint32_t id)
+{
+        for (size_t i = 0; i < m->n_jobs; i++)
+                if (m->jobs[i]->id == id)
+                        return m->jobs[i];
+        return NULL;
+}
+
+static uint64_t now_usec(void)
+{
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
+}
+
+static void drop_oldest_ended(Manager *m)
+{
+        size_t n_ended = 0;
+
+        for (size_t i = 0; i < m->n_jobs; i++)
+                n_ended += job_is_over(m->jobs[i]);
+        for (size_t i = 0; i < m->n_jobs && n_ended > JOBS_ENDED_MAX; i++)
+                if (job_is_over(m->jobs[i])) {
+                        job_free(m->jobs[i]);
+                        n_ended--;
+                        i--;
+                }
+}
+
+int job_new(Manager *manager, enum job_type type, struct selector *s, sd_bus_message *m, struct job **ret)
+{
+        struct job **jobs, *j;
+        size_t n_open = 0;
+
+        for (size_t i = 0; i < manager->n_jobs; i++)
+                n_open += !job_is_over(manager->jobs[i]);
+        if (n_open >= JOBS_MAX)
+                return -ENOBUFS;
+        drop_oldest_ended(manager);
+        jobs = reallocarray(manager->jobs, manager->n_jobs + 1, sizeof(struct job *));
+        if (!jobs)
+                return -ENOMEM;
+        manager->jobs = jobs;
+        j = malloc(sizeof(*j));
+        if (!j)
+                return -ENOMEM;
+        *j = (struct job) {
+                .manager = manager,
+                .id = ++manager->last_job_id,
+                .type = type,
+                .n_parts = 1,
+                .selector = *s,
+                .mechanism = s->mechanism == MECHANISM_AUTO ? manager->mechanism : s->mechanism,
+                .call = sd_bus_message_ref(m),
+        };
+        *s = (struct selector) {};
+        manager->jobs[manager->n_jobs++] = j;
+        if (asprintf(&j->path, MERGEMEM_JOB_PREFIX "/%u", j->id) < 0) {
+                j->path = NULL;
+                job_free(j);
+                return -ENOMEM;
+        }
+        *ret = j;
+        return 0;
+}
+
+void job_clear_targets(struct job *j)
+{
+        for (size_t i = 0; i < j->n_targets; i++) {
+                safe_close(j->targets[i].dir_fd);
+                safe_close(j->targets[i].pid_fd);
+                free(j->targets[i].exe);
+                free(j->targets[i].cgroup);
+        }
+        free(j->targets);
+        j->targets = NULL;
+        j->n_targets = 0;
+}
+
+void job_clear_ranges(struct job *j)
+{
+        for (size_t i = 0; i < j->n_ranges; i++)
+                free(j->ranges[i].ranges);
+        free(j->ranges);
+        j->ranges = NULL;
+        j->n_ranges = 0;
+}
+
+/* What only a working job needs. */
+static void stop_working(struct job *j)
+{
+        worker_forget(j->manager->worker, j);
+        resolve_stop(&j->resolve);
+        if (j->manager->running == j)
+                manager_stop_ksm(j->manager);
+        j->list = process_list_free(j->list);
+        j->timer = sd_event_source_disable_unref(j->timer);
+        job_clear_targets(j);
+        job_clear_ranges(j);
+}
+
+struct job *job_free(struct job *j)
+{
+        if (!j)
+                return NULL;
+        stop_working(j);
+        for (size_t i = 0; i < j->manager->n_jobs; i++)
+                if (j->manager->jobs[i] == j) {
+                        memmove(&j->manager->jobs[i], &j->manager->jobs[i + 1],
+                                (j->manager->n_jobs - i - 1) * sizeof(struct job *));
+                        j->manager->n_jobs--;
+                        break;
+                }
+        if (j->manager->running == j)
+                j->manager->running = NULL;
+        sd_bus_slot_unref(j->slot);
+        sd_bus_message_unref(j->call);
+        selector_done(&j->selector);
+        report_done(&j->report);
+        free(j->path);
+        free(j->error_name);
+        free(j->error_message);
+        free(j);
+        return NULL;
+}
+
+void job_accept(struct job *j)
+{
+        int r;
+
+        if (!j->call)
+                return;
+        r = job_export(j);
+        if (r >= 0) {
+                j->announced = true;
+                (void) sd_bus_emit_signal(j->manager->bus, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE, "JobNew", "uo",
+                                          j->id, j->path);
+                r = sd_bus_reply_method_return(j->call, "o", j->path);
+        }
+        if (r < 0)
+                log_warning_errno(r, "Cannot answer the caller of job %u: %m", j->id);
+        j->call = sd_bus_message_unref(j->call);
+}
+
+static int on_kept_long_enough(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        job_free(userdata);
+        return 0;
+}
+
+/* The last state of a job. One that nobody was told of disappears at once. */
+static void end(struct job *j, enum job_state state)
+{
+        Manager *m = j->manager;
+        int r;
+
+        stop_working(j);
+        j->report.duration_usec = j->started_usec > 0 ? now_usec() - j->started_usec : 0;
+        if (state == JOB_DONE)
+                job_set_progress(j, 1.0);
+        job_set_state(j, state);
+        if (m->running == j)
+                m->running = NULL;
+        log_info("Job %u, %s: %s%s%s.", j->id, job_type_to_string(j->type), job_state_to_string(state),
+                 j->error_message ? ", " : "", j->error_message ?: "");
+
+        if (j->announced) {
+                (void) sd_bus_emit_signal(m->bus, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE, "JobRemoved", "uos",
+                                          j->id, j->path, job_state_to_string(state));
+                r = sd_event_add_time_relative(m->event, &j->timer, CLOCK_MONOTONIC, JOB_KEEP_USEC, 0,
+                                               on_kept_long_enough, j);
+                if (r < 0)
+                        job_free(j);
+        } else
+                job_free(j);
+        manager_dispatch(m);
+}
+
+void job_finish(struct job *j)
+{
+        job_accept(j);
+        end(j, JOB_DONE);
+}
+
+void job_fail(struct job *j, const char *error_name, const char *format, ...)
+{
+        _cleanup_(freep) char *message = NULL;
+        va_list ap;
+        int r;
+
+        va_start(ap, format);
+        r = vasprintf(&message, format, ap);
+        va_end(ap);
+        if (r < 0)
+                message = NULL;
+        else
+                j->error_message = bus_text(message);
+        j->error_name = strdup(error_name);
+        if (j->call) {
+                (void) sd_bus_reply_method_errorf(j->call, error_name, "%s", j->error_message ?: "Out of memory.");
+                j->call = sd_bus_message_unref(j->call);
+        }
+        end(j, JOB_FAILED);
+}
+
+void job_fail_errno(struct job *j, int error, const char *what)
+{
+        errno = -error;
+        job_fail(j, MERGEMEM_ERROR_FAILED, "%s: %m", what);
+}
+
+void job_cancel(struct job *j)
+{
+        if (job_is_over(j))
+                return;
+        job_accept(j);
+        end(j, JOB_CANCELLED);
+}
+
+void job_set_state(struct job *j, enum job_state state)
+{
+        if (j->state == state)
+                return;
+        j->state = state;
+        job_emit(j, "State");
+        manager_notify_status(j->manager);
+}
+
+void job_set_progress(struct job *j, double progress)
+{
+        progress = MIN(progress, 1.0);
+        j->progress = MAX(j->progress, progress);
+        if (j->progress < j->emitted_progress + PROGRESS_STEP && j->progress < 1.0)
+                return;
+        j->emitted_progress = j->progress;
+        job_emit(j, "Progress");
+}
+
+void job_start(struct job *j)
+{
+        j->started_usec = now_usec();
+        job_set_state(j, JOB_SELECTING);
+        job_select(j);
+}
+
+int job_ranges_append(struct job *j, uint32_t target, const struct worker_range *ranges, size_t n, uint64_t n_pages)
+{
+        struct job_ranges *all;
+        struct worker_range *copy;
+
+        all = reallocarray(j->ranges, j->n_ranges + 1, sizeof(*all));
+        if (!all)
+                return -ENOMEM;
+        j->ranges = all;
+        copy = calloc(MAX(n, (size_t) 1), sizeof(*copy));
+        if (!copy)
+                return -ENOMEM;
+        if (n > 0)
+                memcpy(copy, ranges, n * sizeof(*copy));
+        all[j->n_ranges++] = (struct job_ranges) { .target = target, .ranges = copy, .n = n, .n_pages = n_pages };
+        return 0;
+}

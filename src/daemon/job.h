@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "daemon/manager.h"
+#include "daemon/policy.h"
+#include "daemon/process-list.h"
+#include "daemon/report.h"
+#include "daemon/resolve.h"
+#include "lib/records.h"
+
+enum job_type { JOB_ESTIMATE, JOB_MERGE, JOB_UNMERGE };
+
+enum job_state {
+        JOB_WAITING,
+        JOB_SELECTING,
+        JOB_SCANNING,
+        JOB_MERGING,
+        JOB_DONE,
+        JOB_FAILED,
+        JOB_CANCELLED,
+};
+
+/* A process that the job is about. */
+struct job_target {
+        pid_t pid;
+        uint64_t start_ticks;
+        int dir_fd, pid_fd;
+        uint32_t domain; /* index into report.domains */
+        struct mm_file_id exe_id;
+        char *exe;
+        bool selected; /* else only asked what KSM holds of it */
+        char *cgroup;
+        bool registered;    /* has memory in KSM's hands, whoever put it there */
+        uint64_t ksm_pages; /* merged before the job */
+};
+
+/* Ranges of one target to register or to give back. */
+struct job_ranges {
+        uint32_t target;
+        struct worker_range *ranges;
+        size_t n;
+        uint64_t n_pages;
+};
+
+struct job {
+        Manager *manager;
+        uint32_t id;
+        enum job_type type;
+        enum job_state state;
+        char *path;
+        char *error_name, *error_message;
+        double progress, emitted_progress;
+        uint64_t started_usec;
+        sd_bus_message *call; /* to be answered once it is known whether anything matches */
+        bool announced;
+        sd_bus_slot *slot;
+        sd_event_source *timer; /* waits for ksmd; then, for the end of the object */
+
+        struct selector selector;
+        enum mechanism mechanism;
+        struct report report;
+
+        struct resolve resolve;
+        struct process_list *list;
+        struct job_target *targets;
+        size_t n_targets;
+        uint64_t n_expected_pages;
+
+        size_t next; /* what the step at hand works on: value, library, target, ranges */
+        unsigned generation; /* of the worker that knows the round */
+        unsigned n_restarts;
+        uint32_t part, n_parts;
+        uint64_t seed;
+        bool matched, incomplete;
+        uint64_t n_looked, n_marked;
+        uint32_t domain; /* chosen */
+        struct job_ranges *ranges;
+        size_t n_ranges;
+        uint64_t ranges_done;
+        uint64_t full_scans, ksmd_cpu_nsec, deadline_usec;
+};
+
+const char *job_type_to_string(enum job_type type);
+const char *job_state_to_string(enum job_state state);
+static inline bool job_is_over(const struct job *j)
+{
+        return j->state >= JOB_DONE;
+}
+
+/* A new waiting job for the call @m, whose selector @s it takes over. */
+int job_new(Manager *manager, enum job_type type, struct selector *s, sd_bus_message *m, struct job **ret);
+struct job *job_free(struct job *j);
+
+struct job *manager_find_job(const Manager *m, uint32_t id);
+
+/* Starts work; only for the manager. */
+void job_start(struct job *j);
+void job_cancel(struct job *j);
+
+/* Something matches: the caller gets its answer. */
+void job_accept(struct job *j);
+void job_finish(struct job *j);
+void job_fail(struct job *j, const char *error_name, const char *format, ...) _printf_(3, 4);
+void job_fail_errno(struct job *j, int error, const char *what);
+void job_set_state(struct job *j, enum job_state state);
+void job_set_progress(struct job *j, double progress);
+
+/* Forgets the targets but keeps the report. */
+void job_clear_targets(struct job *j);
+void job_clear_ranges(struct job *j);
+
+/* job-select.c: values -> processes. Ends in job_scan() or job_unmerge(). */
+void job_select(struct job *j);
+
+/* job-scan.c: processes -> groups. Ends in job_merge() or job_finish(). */
+void job_scan(struct job *j);
+/* The next part of the hashes, or the end. */
+void job_next_part(struct job *j);
+/* Whether @error is one that another try may not meet; then it is under way. */
+bool job_retry(struct job *j, int error);
+
+/* job-merge.c: groups -> shared memory. Ends in job_next_part(). */
+void job_merge(struct job *j);
+
+/* job-unmerge.c */
+void job_unmerge(struct job *j);
+int job_ranges_append(struct job *j, uint32_t target, const struct worker_range *ranges, size_t n, uint64_t n_pages);
+
+/* job-bus.c */
+int job_export(struct job *j);
+void job_emit(struct job *j, const char *property);

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+#include "config.h"
+#include "daemon/job.h"
+#include "daemon/listing.h"
+#include "daemon/manager.h"
+#include "shared/format.h"
+#include "shared/log.h"
+
+#define DEFAULT_CONF MERGEMEM_SYSCONFDIR "/mergememd.conf"
+#define DEFAULT_RUNTIME_DIRECTORY "/run/mergemem"
+
+/* What registered processes save changes slowly, and a look costs a few system calls for each. */
+#define REFRESH_USEC (10ULL * 1000U * 1000U)
+#define REFRESH_SOON_USEC (200U * 1000U)
+
+/* How long a process that held the worker up is left alone. */
+#define HUNG_USEC (10ULL * 60U * 1000U * 1000U)
+
+static uint64_t now_usec(void)
+{
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
+}
+
+int manager_new(Manager **ret)
+{
+        _cleanup_(manager_freep) Manager *m = NULL;
+        int r;
+
+        m = malloc(sizeof(*m));
+        if (!m)
+                return -ENOMEM;
+        *m = (Manager) {
+                .version = MERGEMEM_VERSION,
+                .bus_address = "system",
+                .mechanism_option = MECHANISM_INVALID_,
+                .log_level_option = -1,
+                .proc_fd = -EBADF,
+                .state_fd = -EBADF,
+                .lock_fd = -EBADF,
+                .ksm_fd = -EBADF,
+        };
+        conf_init(&m->conf);
+        r = sd_event_default(&m->event);
+        if (r < 0)
+                return r;
+        registry_init(&m->registry, m->event, -EBADF);
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+Manager *manager_free(Manager *m)
+{
+        if (!m)
+                return NULL;
+        while (m->n_jobs > 0)
+                job_free(m->jobs[m->n_jobs - 1]);
+        free(m->jobs);
+        while (m->n_listings > 0)
+                listing_free(m->listings[m->n_listings - 1]);
+        free(m->listings);
+        worker_free(m->worker);
+        sd_event_source_disable_unref(m->refresh_source);
+        registry_done(&m->registry);
+        sd_bus_flush_close_unref(m->bus);
+        sd_event_unref(m->event);
+        for (size_t i = 0; i < ELEMENTSOF(m->mechanisms); i++)
+                free(m->mechanisms[i].reason);
+        free(m->mechanism_reason);
+        safe_close(m->proc_fd);
+        safe_close(m->ksm_fd);
+        safe_close(m->lock_fd);
+        safe_close(m->state_fd);
+        free(m);
+        return NULL;
+}
+
+void manager_notify_status(Manager *m)
+{
+        uint64_t saved = registry_saved_frames(&m->registry) * MM_PAGE_SIZE;
+
+        if (m->running)
+                (void) sd_notifyf(0, "STATUS=Job %u, %s: %s.", m->running->id, job_type_to_string(m->running->type),
+                                  job_state_to_string(m->running->state));
+        else
+                (void) sd_notifyf(0, "STATUS=%s saved by %s.", FORMAT_BYTES(saved), mechanism_to_string(m->mechanism));
+}
+
+void manager_dispatch(Manager *m)
+{
+        for (size_t i = 0; i < m->n_jobs && !m->running; i++)
+                if (m->jobs[i]->state == JOB_WAITING) {
+                        m->running = m->jobs[i];
+                        job_start(m->running);
+                        return;
+                }
+        manager_notify_status(m);
+}
+
+void manager_mark_hung(Manager *m, pid_t pid, uint64_t start_ticks)
+{
+        size_t i = m->next_hung++ % ELEMENTSOF(m->hung);
+
+        m->hung[i].pid = pid;
+        m->hung[i].start_ticks = start_ticks;
+        m->hung[i].until_usec = now_usec() + HUNG_USEC;
+}
+
+bool manager_is_hung(const Manager *m, pid_t pid, uint64_t start_ticks)
+{
+        for (size_t i = 0; i < ELEMENTSOF(m->hung); i++)
+                if (m->hung[i].pid == pid && m->hung[i].start_ticks == start_ticks && m->hung[i].until_usec > now_usec())
+                        return true;
+        return false;
+}
+
+static void on_ksm_stopped(void *userdata, int error)
+{
+        if (error < 0)
+                log_warning_errno(error, "Cannot put the knobs of KSM back: %m");
+}
+
+void manager_stop_ksm(Manager *m)
+{
+        union worker_packet p;
+
+        if (!m->driving)
+                return;
+        m->driving = false;
+        worker_packet_init(&p, WORKER_KSM_STOP, sizeof(p.header));
+        (void) worker_call(m->worker, &p, -1, NULL, on_ksm_stopped, m);
+}
+
+uint64_t manager_ksmd_cpu_nsec(const Manager *m)
+{
+        struct timespec ts;
+        clockid_t clock;
+
+        if (m->ksmd_pid <= 0 || clock_getcpuclockid(m->ksmd_pid, &clock) != 0 || clock_gettime(clock, &ts) < 0)
+                return 0;
+        return (uint64_t) ts.tv_sec * 1000000000U + (uint64_t) ts.tv_nsec;
+}
+
+uint64_t manager_cpu_nsec(const Manager *m)
+{
+        struct timespec ts;
+
+        if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts) < 0)
+                return 0;
+        return (uint64_t) ts.tv_sec * 1000000000U + (uint64_t) ts.tv_nsec + worker_cpu_nsec(m->worker);
+}
+
+static void refresh_next(Manager *m);
+
+static void on_refreshed(void *userdata, const union worker_packet *row)
+{
+        Manager *m = userdata;
+        struct registered *g = registry_find(&m->registry, m->refresh.pid, m->refresh.start_ticks);
+
+        if (row->header.type != WORKER_ROW_KSM || row->ksm_row.error < 0 || !g)
+                return;
+        g->merging_pages = row->ksm_row.merging_pages + row->ksm_row.zero_pages;
+        g->rmap_items = row->ksm_row.rmap_items;
+}
+
+static void on_refresh_done(void *userdata, int error)
+{
+        Manager *m = userdata;
+
+        m->refresh.index++;
+        refresh_next(m);
+}
+
+static void refresh_next(Manager *m)
+{
+        const struct registered *g;
+        union worker_packet p;
+
+        if (m->refresh.index >= m->registry.n_items) {
+                m->refresh.running = false;
+                registry_refreshed(&m->registry);
+                manager_emit_totals(m);
+                manager_notify_status(m);
+                return;
+        }
+        g = m->registry.items[m->refresh.index];
+        m->refresh.pid = g->pid;
+        m->refresh.start_ticks = g->start_ticks;
+        worker_packet_init(&p, WORKER_REFRESH, sizeof(p.target));
+        if (worker_call(m->worker, &p, g->dir_fd, on_refreshed, on_refresh_done, m) < 0)
+                m->refresh.running = false;
+}
+
+static int on_refresh(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Manager *m = userdata;
+
+        (void) sd_event_source_set_time_relative(source, REFRESH_USEC);
+        (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        if (m->refresh.running)
+                return 0;
+        m->refresh.running = true;
+        m->refresh.index = 0;
+        refresh_next(m);
+        return 0;
+}
+
+void manager_refresh(Manager *m)
+{
+        (void) sd_event_source_set_time_relative(m->refresh_source, REFRESH_SOON_USEC);
+}
+
+static int load_conf(Manager *m, struct conf *ret)
+{
+        struct conf c;
+        int r;
+
+        conf_init(&c);
+        r = conf_load(m->conf_path ?: DEFAULT_CONF, &c);
+        if (r == -ENOENT && m->conf_path)
+                return log_error_errno(r, "%s: %m", m->conf_path);
+        if (r == -ENOENT)
+                conf_init(&c);
+        else if (r == -EINVAL)
+                return r; /* said with file and line */
+        else if (r < 0)
+                return log_error_errno(r, "Cannot read %s: %m", m->conf_path ?: DEFAULT_CONF);
+        *ret = c;
+        return 0;
+}
+
+static void apply_log_level(Manager *m)
+{
+        log_set_level(m->log_level_option >= 0 ? m->log_level_option : m->conf.log_level);
+}
+
+int manager_reload(Manager *m)
+{
+        struct conf c;
+        enum mechanism mechanism = m->conf.mechanism;
+        int r;
+
+        (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_usec());
+        r = load_conf(m, &c);
+        if (r >= 0) {
+                m->conf = c;
+                r = manager_choose_mechanism(m);
+                if (r < 0)
+                        m->conf.mechanism = mechanism;
+                apply_log_level(m);
+        }
+        if (r >= 0)
+                log_info("Configuration read again.");
+        else
+                log_warning("The configuration stays as it was.");
+        (void) sd_notify(0, "READY=1");
+        manager_notify_status(m);
+        return r;
+}
+
+static int open_runtime_directory(Manager *m)
+{
+        const char *path = getenv("RUNTIME_DIRECTORY");
+
+        path = path && *path ? path : DEFAULT_RUNTIME_DIRECTORY;
+        if (mkdir(path, 0700) < 0 && errno != EEXIST)
+                return log_error_errno(-errno, "Cannot make the directory %s: %m", path);
+        m->state_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (m->state_fd < 0)
+                return log_error_errno(-errno, "Cannot open the directory %s: %m", path);
+        m->lock_fd = openat(m->state_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (m->lock_fd < 0)
+                return log_error_errno(-errno, "Cannot open %s/lock: %m", path);
+        if (flock(m->lock_fd, LOCK_EX | LOCK_NB) < 0)
+                return log_error_errno(-errno, errno == EWOULDBLOCK ? "Another mergememd is running already (it holds %s/lock)." :
+                                                                      "Cannot lock %s/lock: %m", path);
+        return 0;
+}
+
+/* Three descriptors for each process looked at. */
+static void raise_limits(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+                return;
+        limit.rlim_cur = limit.rlim_max;
+        (void) setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
+{
+        (void) manager_reload(userdata);
+        return 0;
+}
+
+static int add_events(Manager *m)
+{
+        sigset_t mask;
+        int r;
+
+        (void) sigemptyset(&mask);
+        (void) sigaddset(&mask, SIGTERM);
+        (void) sigaddset(&mask, SIGINT);
+        (void) sigaddset(&mask, SIGHUP);
+        (void) sigaddset(&mask, SIGCHLD);
+        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+                return -errno;
+        (void) signal(SIGPIPE, SIG_IGN);
+        r = sd_event_add_signal(m->event, NULL, SIGTERM, NULL, NULL);
+        if (r >= 0)
+                r = sd_event_add_signal(m->event, NULL, SIGINT, NULL, NULL);
+        if (r >= 0)
+                r = sd_event_add_signal(m->event, NULL, SIGHUP, on_hangup, m);
+        if (r >= 0)
+                r = sd_event_set_watchdog(m->event, true);
+        if (r >= 0)
+                r = sd_event_add_time_relative(m->event, &m->refresh_source, CLOCK_MONOTONIC, REFRESH_SOON_USEC,
+                                               REFRESH_SOON_USEC, on_refresh, m);
+        return r;
+}
+
+static int on_ksmd(void *userdata, struct mm_process *p, const char *unit)
+{
+        Manager *m = userdata;
+
+        if (p->kernel_thread && streq(p->comm, "ksmd"))
+                m->ksmd_pid = p->pid;
+        return 0;
+}
+
+static void on_ksmd_done(void *userdata, int error)
+{
+}
+
+int manager_start(Manager *m)
+{
+        struct process_list *list;
+        int r;
+
+        r = load_conf(m, &m->conf);
+        if (r < 0)
+                return r;
+        apply_log_level(m);
+        raise_limits();
+        r = open_runtime_directory(m);
+        if (r < 0)
+                return r;
+        m->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (m->proc_fd < 0)
+                return log_error_errno(-errno, "Cannot open /proc: %m");
+        m->ksm_fd = open("/sys/kernel/mm/ksm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        r = manager_choose_mechanism(m);
+        if (r < 0)
+                return r;
+        r = add_events(m);
+        if (r < 0)
+                return log_error_errno(r, "Cannot set up the event loop: %m");
+
+        m->registry.state_fd = m->state_fd;
+        r = registry_load(&m->registry, m->proc_fd);
+        if (r == -EBADMSG)
+                log_warning("The list of registered memory was damaged; it is set aside as registered.damaged.");
+        else if (r < 0)
+                return log_error_errno(r, "Cannot read the list of registered memory: %m");
+        r = worker_new(m->event, m->proc_fd, m->state_fd, m->ksm_fd, &m->worker);
+        if (r < 0)
+                return log_error_errno(r, "Cannot start the worker: %m");
+        r = process_list_new(m->event, m->proc_fd, on_ksmd, on_ksmd_done, m, &list);
+        if (r < 0)
+                return log_error_errno(r, "Cannot read the list of processes: %m");
+        return manager_connect_bus(m);
+}
+
+int manager_run(Manager *m)
+{
+        int r;
+
+        (void) sd_notify(0, "READY=1");
+        manager_notify_status(m);
+        r = sd_event_loop(m->event);
+        (void) sd_notify(0, "STOPPING=1");
+        if (m->registry.n_items > 0)
+                log_info("%zu process%s keep%s memory registered with KSM; what is merged stays merged.",
+                         m->registry.n_items, m->registry.n_items == 1 ? "" : "es", m->registry.n_items == 1 ? "s" : "");
+        return r;
+}

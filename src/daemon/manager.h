@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "daemon/registry.h"
+#include "daemon/worker.h"
+#include "lib/hash.h"
+#include "shared/conf.h"
+
+/* Jobs that wait or run; and ended ones that can still be read. */
+#define JOBS_MAX 64U
+/* Lists being made. */
+#define LISTINGS_MAX 16U
+
+struct job;
+struct listing;
+
+struct mechanism_state {
+        bool works;
+        char *reason; /* why, or why not */
+};
+
+struct Manager {
+        const char *version;
+        sd_event *event;
+        sd_bus *bus;
+        const char *bus_address; /* "system", "session" or an address; borrowed */
+
+        const char *conf_path; /* --config=; NULL: the default, which may be missing; borrowed */
+        struct conf conf;
+        enum mechanism mechanism_option; /* --mechanism=; MECHANISM_INVALID_ if not given */
+        int log_level_option;            /* --log-level=; -1 if not given */
+
+        int proc_fd;
+        int state_fd; /* the runtime directory, locked */
+        int lock_fd;
+        int ksm_fd;
+
+        struct mechanism_state mechanisms[MECHANISM_MAX_];
+        enum mechanism mechanism; /* the one in use */
+        char *mechanism_reason;
+
+        struct worker *worker;
+        bool driving; /* ksmd runs for us */
+        pid_t ksmd_pid;
+        struct registry registry;
+        sd_event_source *refresh_source;
+        struct {
+                size_t index; /* into the registry */
+                pid_t pid;
+                uint64_t start_ticks;
+                bool running;
+        } refresh;
+
+        struct job **jobs; /* by age */
+        size_t n_jobs;
+        struct job *running;
+        uint32_t last_job_id;
+        struct listing **listings;
+        size_t n_listings;
+
+        /* Processes that held the worker up, not looked at until then. */
+        struct {
+                pid_t pid;
+                uint64_t start_ticks;
+                uint64_t until_usec;
+        } hung[16];
+        size_t next_hung;
+
+        uint64_t n_scanned_total, n_merged_total, n_failed_total;
+        uint64_t ksmd_cpu_nsec;
+        uint64_t last_scan_usec; /* realtime */
+};
+
+typedef struct Manager Manager;
+
+int manager_new(Manager **ret);
+Manager *manager_free(Manager *m);
+DEFINE_CLEANUP_FUNC(Manager *, manager_free)
+
+/* Opens what is needed, takes the lock, finds the mechanisms, connects to the bus. Logs failures. */
+int manager_start(Manager *m);
+int manager_run(Manager *m);
+/* Reads the configuration again; on failure what is in force stays. */
+int manager_reload(Manager *m);
+
+/* The STATUS= line, from what goes on now. */
+void manager_notify_status(Manager *m);
+
+/* Starts the next waiting job when none runs. */
+void manager_dispatch(Manager *m);
+
+void manager_mark_hung(Manager *m, pid_t pid, uint64_t start_ticks);
+bool manager_is_hung(const Manager *m, pid_t pid, uint64_t start_ticks);
+
+/* Asks the kernel anew what our registered memory saves, soon. */
+void manager_refresh(Manager *m);
+
+/* CPU time of the service and its worker, nanoseconds. */
+uint64_t manager_cpu_nsec(const Manager *m);
+
+/* Lets the worker put KSM's knobs back, if we changed them. */
+void manager_stop_ksm(Manager *m);
+
+/* CPU time that ksmd has used, nanoseconds; 0 if it is not known yet. */
+uint64_t manager_ksmd_cpu_nsec(const Manager *m);
+
+/* mechanism.c: fills m->mechanisms and m->mechanism. Logs which and why. -EOPNOTSUPP if one was
+ * demanded that does not work here. */
+int manager_choose_mechanism(Manager *m);
+
+/* manager-bus.c */
+int manager_connect_bus(Manager *m);
+void manager_emit_totals(Manager *m);

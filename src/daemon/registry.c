@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+
+#include "daemon/registry.h"
+#include "shared/log.h"
+
+#define KSM_RMAP_ITEM_BYTES 64U
+
+void registry_init(struct registry *r, sd_event *event, int state_fd)
+{
+        *r = (struct registry) { .event = event, .state_fd = state_fd };
+}
+
+static struct registered *registered_free(struct registered *g)
+{
+        if (!g)
+                return NULL;
+        sd_event_source_disable_unref(g->exit_source);
+        safe_close(g->dir_fd);
+        safe_close(g->pid_fd);
+        free(g->domain);
+        free(g->ranges);
+        free(g);
+        return NULL;
+}
+DEFINE_CLEANUP_FUNC(struct registered *, registered_free)
+
+void registry_done(struct registry *r)
+{
+        for (size_t i = 0; i < r->n_items; i++)
+                registered_free(r->items[i]);
+        free(r->items);
+        *r = (struct registry) {};
+}
+
+struct registered *registry_find(const struct registry *r, pid_t pid, uint64_t start_ticks)
+{
+        for (size_t i = 0; i < r->n_items; i++)
+                if (r->items[i]->pid == pid && r->items[i]->start_ticks == start_ticks)
+                        return r->items[i];
+        return NULL;
+}
+
+void registry_drop(struct registry *r, struct registered *g)
+{
+        for (size_t i = 0; i < r->n_items; i++) {
+                if (r->items[i] != g)
+                        continue;
+                r->items[i] = r->items[--r->n_items];
+                registered_free(g);
+                break;
+        }
+        if (r->n_items == 0)
+                r->n_saved = r->n_merged = r->n_shared = r->n_lost = 0;
+        registry_refreshed(r);
+}
+
+static int on_process_exit(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        struct registry *r = userdata;
+
+        for (size_t i = 0; i < r->n_items; i++) {
+                if (r->items[i]->pid_fd != fd)
+                        continue;
+                registry_drop(r, r->items[i]);
+                (void) registry_save(r);
+                break;
+        }
+        return 0;
+}
+
+static int new_registered(struct registry *r, pid_t pid, uint64_t start_ticks, int dir_fd, int pid_fd,
+                          const char *domain, struct registered **ret)
+{
+        _cleanup_(registered_freep) struct registered *g = NULL;
+        struct registered **items;
+        int k;
+
+        g = malloc(sizeof(*g));
+        if (!g)
+                return -ENOMEM;
+        *g = (struct registered) { .pid = pid, .start_ticks = start_ticks, .dir_fd = -EBADF, .pid_fd = -EBADF };
+        g->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
+        g->pid_fd = fcntl(pid_fd, F_DUPFD_CLOEXEC, 3);
+        if (g->dir_fd < 0 || g->pid_fd < 0)
+                return -errno;
+        g->domain = strdup(domain);
+        items = reallocarray(r->items, r->n_items + 1, sizeof(struct registered *));
+        if (!g->domain || !items)
+                return -ENOMEM;
+        r->items = items;
+        k = sd_event_add_io(r->event, &g->exit_source, g->pid_fd, EPOLLIN, on_process_exit, r);
+        if (k < 0)
+                return k;
+        *ret = r->items[r->n_items++] = g;
+        g = NULL;
+        return 0;
+}
+
+int registry_add(struct registry *r, pid_t pid, uint64_t start_ticks, int dir_fd, int pid_fd, const char *domain,
+                 const struct worker_range *ranges, size_t n)
+{
+        struct registered *g = registry_find(r, pid, start_ticks);
+        struct worker_range *sum;
+        size_t n_sum;
+        int k;
+
+        if (!g) {
+                k = new_registered(r, pid, start_ticks, dir_fd, pid_fd, domain, &g);
+                if (k < 0)
+                        return k;
+        }
+        k = ranges_add(g->ranges, g->n_ranges, ranges, n, &sum, &n_sum);
+        if (k < 0)
+                return k;
+        free(g->ranges);
+        g->ranges = sum;
+        g->n_ranges = n_sum;
+        return 0;
+}
+
+int registry_remove(struct registry *r, struct registered *g, const struct worker_range *ranges, size_t n)
+{
+        struct worker_range *left;
+        size_t n_left;
+        int k;
+
+        k = ranges_subtract(g->ranges, g->n_ranges, ranges, n, &left, &n_left);
+        if (k < 0)
+                return k;
+        free(g->ranges);
+        g->ranges = left;
+        g->n_ranges = n_left;
+        if (n_left == 0)
+                registry_drop(r, g);
+        return 0;
+}
+
+const char *registry_domain(const struct registry *r)
+{
+        return r->n_items > 0 ? r->items[0]->domain : NULL;
+}
+
+void registry_account(struct registry *r, uint64_t saved, uint64_t merged, uint64_t shared)
+{
+        r->n_saved += saved;
+        r->n_merged += merged;
+        r->n_shared += shared;
+}
+
+uint64_t registry_merged_pages(const struct registry *r)
+{
+        uint64_t n = 0;
+
+        for (size_t i = 0; i < r->n_items; i++) {
+                const struct registered *g = r->items[i];
+
+                n += g->merging_pages - MIN(g->base_pages, g->merging_pages);
+        }
+        return n;
+}
+
+void registry_refreshed(struct registry *r)
+{
+        uint64_t now = registry_merged_pages(r), lost = r->n_merged > now ? r->n_merged - now : 0;
+
+        if (lost > r->n_lost)
+                r->n_broken += lost - r->n_lost;
+        r->n_lost = lost;
+}
+
+uint64_t registry_saved_frames(const struct registry *r)
+{
+        uint64_t now = registry_merged_pages(r);
+
+        /* Each page that is written or ends takes one frame again; each that KSM finds later in the
+         * registered memory frees one. */
+        if (now >= r->n_merged)
+                return r->n_saved + (now - r->n_merged);
+        return r->n_saved - MIN(r->n_saved, r->n_merged - now);
+}
+
+uint64_t registry_metadata_bytes(const struct registry *r)
+{
+        uint64_t n = 0;
+
+        for (size_t i = 0; i < r->n_items; i++)
+                n += r->items[i]->rmap_items;
+        return n * KSM_RMAP_ITEM_BYTES;
+}

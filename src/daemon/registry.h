@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "daemon/worker-protocol.h"
+
+/* The memory that we registered with KSM, and what it saves. Kept in the runtime directory too,
+ * written before a target is touched, so that a service that was killed knows its own again and
+ * never takes somebody else's registrations for its own. */
+
+struct registered {
+        pid_t pid;
+        uint64_t start_ticks;
+        int dir_fd;
+        int pid_fd;
+        sd_event_source *exit_source;
+        char *domain;
+        struct worker_range *ranges; /* ascending, disjoint */
+        size_t n_ranges;
+        uint64_t base_pages;    /* merged before us */
+        uint64_t merging_pages; /* merged now, zero pages included */
+        uint64_t rmap_items;
+};
+
+struct registry {
+        sd_event *event;
+        int state_fd;
+        struct registered **items;
+        size_t n_items;
+        /* Frames saved and pages merged, as measured after each merge. */
+        uint64_t n_saved, n_merged;
+        uint64_t n_shared; /* frames shared */
+        uint64_t n_broken; /* pages written since, in all */
+        uint64_t n_lost;   /* of n_merged, those not merged any more at the last look */
+};
+
+void registry_init(struct registry *r, sd_event *event, int state_fd);
+void registry_done(struct registry *r);
+
+/* Reads what an earlier service left and keeps what still lives. 0, or -EBADMSG for a damaged file,
+ * which is then set aside as registered.damaged. */
+int registry_load(struct registry *r, int proc_fd);
+/* Writes all to the runtime directory, atomically. */
+int registry_save(const struct registry *r);
+
+struct registered *registry_find(const struct registry *r, pid_t pid, uint64_t start_ticks);
+
+/* Adds ranges of a process; dir_fd and pid_fd are duplicated when it is new. 0, -ENOMEM, ... */
+int registry_add(struct registry *r, pid_t pid, uint64_t start_ticks, int dir_fd, int pid_fd, const char *domain,
+                 const struct worker_range *ranges, size_t n);
+/* Takes ranges off again; a process without any is dropped. */
+int registry_remove(struct registry *r, struct registered *g, const struct worker_range *ranges, size_t n);
+void registry_drop(struct registry *r, struct registered *g);
+
+/* The domain that has registered memory; NULL if there is none. With KSM there is one at a time. */
+const char *registry_domain(const struct registry *r);
+
+/* After a measurement: @saved frames by @merged pages more, on @shared frames. */
+void registry_account(struct registry *r, uint64_t saved, uint64_t merged, uint64_t shared);
+/* New figures of the kernel have come for all processes. */
+void registry_refreshed(struct registry *r);
+
+/* What is saved now, frames: measured, minus the pages that were written or ended since. */
+uint64_t registry_saved_frames(const struct registry *r);
+uint64_t registry_merged_pages(const struct registry *r);
+/* The kernel keeps a struct ksm_rmap_item of 64 bytes for each page it looks at (mm/ksm.c). */
+uint64_t registry_metadata_bytes(const struct registry *r);
+
+/* Set operations on ascending disjoint ranges: @ret gets a new array. */
+int ranges_add(const struct worker_range *a, size_t n_a, const struct worker_range *b, size_t n_b,
+               struct worker_range **ret, size_t *ret_n);
+int ranges_subtract(const struct worker_range *a, size_t n_a, const struct worker_range *b, size_t n_b,
+                    struct worker_range **ret, size_t *ret_n);

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/report.h"
+#include "lib/hash.h"
+#include "lib/owner.h"
+#include "shared/format.h"
+
+static void counts_done(struct report_counts *c)
+{
+        for (size_t i = 0; i < c->n; i++)
+                free(c->items[i].name);
+        free(c->items);
+        *c = (struct report_counts) {};
+}
+
+static void owners_done(struct report *r)
+{
+        for (size_t i = 0; i < r->n_owners; i++)
+                free(r->owners[i].name);
+        free(r->owners);
+        r->owners = NULL;
+        r->n_owners = 0;
+}
+
+void report_done(struct report *r)
+{
+        counts_done(&r->excluded);
+        counts_done(&r->skipped);
+        counts_done(&r->refused);
+        owners_done(r);
+        for (size_t i = 0; i < r->n_domains; i++)
+                free(r->domains[i].text);
+        free(r->domains);
+        *r = (struct report) {};
+}
+
+void report_restart(struct report *r)
+{
+        counts_done(&r->skipped);
+        owners_done(r);
+        r->n_processes = 0;
+        r->n_pages = r->n_swapped = r->n_ksm = 0;
+        r->n_duplicates = r->n_zero = r->n_anonymous = 0;
+        for (size_t i = 0; i < r->n_domains; i++) {
+                r->domains[i].n_duplicates = 0;
+                r->domains[i].n_processes = 0;
+        }
+}
+
+int report_count(struct report_counts *c, const char *name, uint64_t n)
+{
+        struct report_count *items;
+        char *copy;
+
+        for (size_t i = 0; i < c->n; i++)
+                if (streq(c->items[i].name, name)) {
+                        c->items[i].n += n;
+                        return 0;
+                }
+        items = reallocarray(c->items, c->n + 1, sizeof(*items));
+        if (!items)
+                return -ENOMEM;
+        c->items = items;
+        copy = strdup(name);
+        if (!copy)
+                return -ENOMEM;
+        c->items[c->n++] = (struct report_count) { .name = copy, .n = n };
+        return 0;
+}
+
+int report_add_owner(struct report *r, const struct worker_owner *row, const char *raw_name)
+{
+        _cleanup_(freep) char *name = bus_text(raw_name);
+        struct report_owner *o = NULL;
+
+        if (!name)
+                return -ENOMEM;
+        for (size_t i = 0; i < r->n_owners && !o; i++)
+                if (r->owners[i].kind == row->kind && streq(r->owners[i].name, name))
+                        o = &r->owners[i];
+        if (!o) {
+                o = reallocarray(r->owners, r->n_owners + 1, sizeof(*o));
+                if (!o)
+                        return -ENOMEM;
+                r->owners = o;
+                o = &r->owners[r->n_owners++];
+                *o = (struct report_owner) { .kind = row->kind, .name = TAKE_PTR(name) };
+        }
+        o->n_duplicates += row->n_duplicates;
+        o->n_zero += row->n_zero;
+        /* Every pass looks at all pages and keeps its part of the hashes. */
+        o->n_pages = MAX(o->n_pages, row->n_pages);
+        return 0;
+}
+
+int report_find_domain(struct report *r, const char *text, uint32_t *ret)
+{
+        struct report_domain *domains;
+        char *copy;
+
+        for (size_t i = 0; i < r->n_domains; i++)
+                if (streq(r->domains[i].text, text)) {
+                        *ret = (uint32_t) i;
+                        return 0;
+                }
+        domains = reallocarray(r->domains, r->n_domains + 1, sizeof(*domains));
+        if (!domains)
+                return -ENOMEM;
+        r->domains = domains;
+        copy = strdup(text);
+        if (!copy)
+                return -ENOMEM;
+        *ret = (uint32_t) r->n_domains;
+        r->domains[r->n_domains++] = (struct report_domain) { .text = copy };
+        return 0;
+}
+
+static int append_counts(sd_bus_message *m, const char *key, const struct report_counts *c, const char *type)
+{
+        bool wide = streq(type, "(st)");
+        int r;
+
+        r = sd_bus_message_open_container(m, 'e', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", key);
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', wide ? "a(st)" : "a(su)");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', type);
+        for (size_t i = 0; i < c->n && r >= 0; i++)
+                r = wide ? sd_bus_message_append(m, "(st)", c->items[i].name, c->items[i].n) :
+                           sd_bus_message_append(m, "(su)", c->items[i].name, (uint32_t) c->items[i].n);
+        for (int i = 0; i < 3 && r >= 0; i++)
+                r = sd_bus_message_close_container(m);
+        return r;
+}
+
+static int append_owners(const struct report *report, sd_bus_message *m)
+{
+        int r;
+
+        r = sd_bus_message_open_container(m, 'e', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", "owners");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "a(sstttt)");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "(sstttt)");
+        for (size_t i = 0; i < report->n_owners && r >= 0; i++) {
+                const struct report_owner *o = &report->owners[i];
+
+                r = sd_bus_message_append(m, "(sstttt)", mm_owner_kind_name(o->kind), o->name, o->n_pages,
+                                          o->n_duplicates, o->n_zero, o->n_pages * MM_PAGE_SIZE);
+        }
+        for (int i = 0; i < 3 && r >= 0; i++)
+                r = sd_bus_message_close_container(m);
+        return r;
+}
+
+static int append_domains(const struct report *report, sd_bus_message *m)
+{
+        int r;
+
+        r = sd_bus_message_open_container(m, 'e', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", "domains");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "a(stuu)");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "(stuu)");
+        for (size_t i = 0; i < report->n_domains && r >= 0; i++) {
+                const struct report_domain *d = &report->domains[i];
+
+                r = sd_bus_message_append(m, "(stuu)", d->text, d->n_duplicates, d->n_processes, (uint32_t) d->chosen);
+        }
+        for (int i = 0; i < 3 && r >= 0; i++)
+                r = sd_bus_message_close_container(m);
+        return r;
+}
+
+static int append_found(const struct report *report, bool ksm, bool direct, sd_bus_message *m)
+{
+        int r;
+
+        r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}",
+                                  "duration_usec", "t", report->duration_usec,
+                                  "pages", "t", report->n_pages,
+                                  "swapped_pages", "t", report->n_swapped,
+                                  "ksm_pages", "t", report->n_ksm,
+                                  "duplicate_frames", "t", report->n_duplicates,
+                                  "zero_frames", "t", report->n_zero);
+        if (r >= 0 && ksm && direct)
+                r = sd_bus_message_append(m, "{sv}", "mechanisms", "a(st)", 2, "direct", report->n_anonymous, "ksm",
+                                          report->n_duplicates);
+        else if (r >= 0 && (ksm || direct))
+                r = sd_bus_message_append(m, "{sv}", "mechanisms", "a(st)", 1, ksm ? "ksm" : "direct",
+                                          ksm ? report->n_duplicates : report->n_anonymous);
+        else if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}", "mechanisms", "a(st)", 0);
+        if (r >= 0)
+                r = append_domains(report, m);
+        if (r >= 0)
+                r = append_owners(report, m);
+        return r;
+}
+
+int report_append(const struct report *report, const char *type, bool ksm, bool direct, sd_bus_message *m)
+{
+        bool merge = streq(type, "merge"), unmerge = streq(type, "unmerge");
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}", "processes", "u", report->n_processes);
+        if (r >= 0)
+                r = append_counts(m, "excluded", &report->excluded, "(su)");
+        if (r >= 0)
+                r = append_counts(m, "skipped", &report->skipped, "(su)");
+        if (r >= 0 && !unmerge)
+                r = append_found(report, ksm, direct, m);
+        if (r >= 0 && merge) {
+                r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}",
+                                          "mechanism", "s", report->mechanism ?: "",
+                                          "merged_pages", "t", report->n_merged,
+                                          "saved_frames", "t", report->n_saved,
+                                          "shared_frames", "t", report->n_shared,
+                                          "metadata_bytes", "t", report->metadata_bytes);
+                if (r >= 0)
+                        r = append_counts(m, "refused", &report->refused, "(st)");
+        }
+        if (r >= 0 && unmerge)
+                r = sd_bus_message_append(m, "{sv}{sv}", "unmerged_pages", "t", report->n_unmerged, "duration_usec",
+                                          "t", report->duration_usec);
+        if (r >= 0 && (merge || unmerge))
+                r = sd_bus_message_append(m, "{sv}", "stop_usec", "t", report->stop_usec);
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        return r;
+}

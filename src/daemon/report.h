@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <systemd/sd-bus.h>
+
+#include "daemon/worker-protocol.h"
+
+/* What a job has found and done: the figures of its Result. Plain data; sums over all passes. */
+
+struct report_count {
+        char *name;
+        uint64_t n;
+};
+
+/* A short list of reasons with how often each applied. */
+struct report_counts {
+        struct report_count *items;
+        size_t n;
+};
+
+struct report_owner {
+        uint32_t kind; /* enum mm_owner_kind */
+        char *name;
+        uint64_t n_pages, n_duplicates, n_zero;
+};
+
+struct report_domain {
+        char *text;
+        uint64_t n_duplicates;
+        uint32_t n_processes;
+        bool chosen;
+};
+
+struct report {
+        uint32_t n_processes;
+        struct report_counts excluded, skipped, refused;
+        uint64_t duration_usec;
+        uint64_t n_pages, n_swapped, n_ksm;
+        uint64_t n_duplicates, n_zero, n_anonymous;
+        struct report_owner *owners;
+        size_t n_owners;
+        struct report_domain *domains;
+        size_t n_domains;
+
+        const char *mechanism;
+        uint64_t n_merged, n_saved, n_shared, metadata_bytes;
+        uint64_t n_unmerged;
+        uint64_t stop_usec;
+};
+
+void report_done(struct report *r);
+/* Forgets what a pass has found, for another try; exclusions and domains stay. */
+void report_restart(struct report *r);
+
+int report_count(struct report_counts *c, const char *name, uint64_t n);
+int report_add_owner(struct report *r, const struct worker_owner *row, const char *name);
+
+/* The index of the domain @text, added if it is new. */
+int report_find_domain(struct report *r, const char *text, uint32_t *ret);
+
+/* Appends the dictionary a{sv} of Result. @type: "estimate", "merge", "unmerge"; @ksm, @direct: what
+ * works here. */
+int report_append(const struct report *r, const char *type, bool ksm, bool direct, sd_bus_message *m);

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/selector.h"
+
+static const char *const kind_names[SELECTOR_KIND_MAX_] = {
+        [SELECTOR_PID] = "pid",   [SELECTOR_COMM] = "comm", [SELECTOR_EXE] = "exe",     [SELECTOR_CGROUP] = "cgroup",
+        [SELECTOR_UNIT] = "unit", [SELECTOR_USER] = "user", [SELECTOR_SHLIB] = "shlib",
+};
+
+static const char *const trust_names[] = {
+        [TRUST_USER] = "user",
+        [TRUST_CGROUP] = "cgroup",
+        [TRUST_SYSTEM] = "system",
+};
+
+enum selector_kind selector_kind_from_string(const char *s)
+{
+        for (int i = 0; i < SELECTOR_KIND_MAX_; i++)
+                if (streq(kind_names[i], s))
+                        return (enum selector_kind) i;
+        return SELECTOR_KIND_INVALID_;
+}
+
+const char *selector_kind_to_string(enum selector_kind kind)
+{
+        return kind_names[kind];
+}
+
+enum trust trust_from_string(const char *s)
+{
+        for (size_t i = 0; i < ELEMENTSOF(trust_names); i++)
+                if (streq(trust_names[i], s))
+                        return (enum trust) i;
+        return TRUST_INVALID_;
+}
+
+void selector_done(struct selector *s)
+{
+        for (size_t i = 0; i < s->n_values; i++)
+                free(s->values[i].text);
+        free(s->values);
+        *s = (struct selector) {};
+}
+
+static bool text_is_valid(enum selector_kind kind, const char *text)
+{
+        size_t n = strnlen(text, SELECTOR_TEXT_MAX);
+
+        if (n == 0 || n >= SELECTOR_TEXT_MAX)
+                return false;
+        switch (kind) {
+        case SELECTOR_EXE:
+        case SELECTOR_CGROUP:
+                return text[0] == '/';
+        case SELECTOR_SHLIB:
+                return text[0] == '/' || !strchr(text, '/');
+        case SELECTOR_UNIT:
+                return !strchr(text, '/');
+        default:
+                return true;
+        }
+}
+
+/* "/sys/fs/cgroup/a/b/" and "/a/b" are the same; NULL: out of memory. */
+static char *canonical_cgroup(const char *text)
+{
+        static const char *const mount_points[] = { "/sys/fs/cgroup/unified", "/sys/fs/cgroup" };
+        char *copy;
+        size_t n;
+
+        for (size_t i = 0; i < ELEMENTSOF(mount_points); i++) {
+                n = strlen(mount_points[i]);
+                if (strncmp(text, mount_points[i], n) == 0 && (text[n] == '/' || text[n] == 0)) {
+                        text += n;
+                        break;
+                }
+        }
+        copy = strdup(*text ? text : "/");
+        if (!copy)
+                return NULL;
+        for (n = strlen(copy); n > 1 && copy[n - 1] == '/'; n--)
+                copy[n - 1] = 0;
+        return copy;
+}
+
+static char *canonical_unit(const char *text)
+{
+        char *copy;
+
+        if (strrchr(text, '.'))
+                return strdup(text);
+        return asprintf(&copy, "%s.service", text) < 0 ? NULL : copy;
+}
+
+int selector_add(struct selector *s, enum selector_kind kind, const char *text, pid_t pid)
+{
+        struct selector_value *values;
+        char *copy = NULL;
+
+        if (kind == SELECTOR_PID ? pid < 1 : !text_is_valid(kind, text))
+                return -EINVAL;
+        if (s->n_values >= SELECTOR_VALUES_MAX)
+                return -E2BIG;
+        values = reallocarray(s->values, s->n_values + 1, sizeof(*values));
+        if (!values)
+                return -ENOMEM;
+        s->values = values;
+        if (kind != SELECTOR_PID) {
+                copy = kind == SELECTOR_CGROUP ? canonical_cgroup(text) :
+                       kind == SELECTOR_UNIT   ? canonical_unit(text) :
+                                                 strdup(text);
+                if (!copy)
+                        return -ENOMEM;
+        }
+        s->values[s->n_values++] = (struct selector_value) {
+                .kind = kind,
+                .text = copy,
+                .pid = pid,
+                .uid = (uid_t) -1,
+        };
+        return 0;
+}
+
+bool selector_has(const struct selector *s, enum selector_kind kind)
+{
+        for (size_t i = 0; i < s->n_values; i++)
+                if (s->values[i].kind == kind)
+                        return true;
+        return false;
+}
+
+bool selector_is_empty(const struct selector *s)
+{
+        return s->n_values == 0 && !s->all;
+}
+
+bool selector_names_processes(const struct selector *s)
+{
+        return selector_has(s, SELECTOR_EXE) || selector_has(s, SELECTOR_CGROUP) || selector_has(s, SELECTOR_UNIT) ||
+               selector_has(s, SELECTOR_USER);
+}
+
+bool selector_value_needs_resolving(const struct selector_value *v)
+{
+        return v->kind == SELECTOR_USER || v->kind == SELECTOR_EXE ||
+               (v->kind == SELECTOR_SHLIB && v->text[0] == '/');
+}
+
+static bool cgroup_contains(const char *parent, const char *cgroup)
+{
+        size_t n = strlen(parent);
+
+        if (streq(parent, "/"))
+                return true;
+        return strncmp(parent, cgroup, n) == 0 && (cgroup[n] == 0 || cgroup[n] == '/');
+}
+
+static bool value_match(const struct selector_value *v, const struct mm_process *p, const char *unit)
+{
+        switch (v->kind) {
+        case SELECTOR_PID:
+                return p->pid == v->pid;
+        case SELECTOR_COMM:
+                return streq(p->comm, v->text);
+        case SELECTOR_EXE:
+                /* By name too: the file may have been replaced under running programs. */
+                return (mm_file_id_known(&v->file) && mm_file_id_equal(&p->exe_id, &v->file)) ||
+                       (p->exe && streq(p->exe, v->text));
+        case SELECTOR_CGROUP:
+                return p->cgroup && cgroup_contains(v->text, p->cgroup);
+        case SELECTOR_UNIT:
+                return unit && streq(unit, v->text);
+        case SELECTOR_USER:
+                return p->ruid == v->uid;
+        default:
+                return false;
+        }
+}
+
+bool selector_match(struct selector *s, const struct mm_process *p, const char *unit)
+{
+        bool asked[SELECTOR_KIND_MAX_] = {}, matched[SELECTOR_KIND_MAX_] = {};
+
+        for (size_t i = 0; i < s->n_values; i++) {
+                struct selector_value *v = &s->values[i];
+
+                if (v->kind == SELECTOR_SHLIB)
+                        continue;
+                asked[v->kind] = true;
+                if (!value_match(v, p, unit))
+                        continue;
+                v->seen = matched[v->kind] = true;
+        }
+        for (int i = 0; i < SELECTOR_KIND_MAX_; i++)
+                if (asked[i] && !matched[i])
+                        return false;
+        return true;
+}
+
+const struct selector_value *selector_unseen(const struct selector *s, bool libraries)
+{
+        for (size_t i = 0; i < s->n_values; i++)
+                if (!s->values[i].seen && (s->values[i].kind == SELECTOR_SHLIB) == libraries)
+                        return &s->values[i];
+        return NULL;
+}
+
+const char *selector_cgroup_of(const struct selector *s, const struct mm_process *p, const char *unit)
+{
+        for (size_t i = 0; i < s->n_values; i++) {
+                const struct selector_value *v = &s->values[i];
+
+                if ((v->kind == SELECTOR_CGROUP || v->kind == SELECTOR_UNIT) && value_match(v, p, unit))
+                        return v->text;
+        }
+        return NULL;
+}

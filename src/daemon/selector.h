@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lib/procfs.h"
+#include "shared/conf.h"
+
+/* What a job or a list is about: values of one kind are alternatives, kinds narrow each other. */
+
+/* Over all kinds; enough for every pid of a large service. */
+#define SELECTOR_VALUES_MAX 4096U
+/* PATH_MAX, the end included. */
+#define SELECTOR_TEXT_MAX 4096U
+
+enum selector_kind {
+        SELECTOR_PID,
+        SELECTOR_COMM,
+        SELECTOR_EXE,
+        SELECTOR_CGROUP,
+        SELECTOR_UNIT,
+        SELECTOR_USER,
+        SELECTOR_SHLIB,
+        SELECTOR_KIND_MAX_,
+        SELECTOR_KIND_INVALID_ = -1,
+};
+
+enum trust {
+        TRUST_USER,
+        TRUST_CGROUP,
+        TRUST_SYSTEM,
+        TRUST_INVALID_ = -1,
+};
+
+struct selector_value {
+        enum selector_kind kind;
+        char *text;             /* as given; NULL for pids */
+        pid_t pid;              /* SELECTOR_PID */
+        uid_t uid;              /* SELECTOR_USER, once resolved */
+        struct mm_file_id file; /* SELECTOR_EXE, SELECTOR_SHLIB with a slash, once resolved */
+        bool seen;              /* some process or library has it */
+};
+
+struct selector {
+        struct selector_value *values;
+        size_t n_values;
+        bool all;
+        bool force;
+        enum trust trust;
+        enum mechanism mechanism; /* MECHANISM_AUTO: what the service has chosen */
+};
+
+enum selector_kind selector_kind_from_string(const char *s);
+const char *selector_kind_to_string(enum selector_kind kind);
+enum trust trust_from_string(const char *s);
+
+void selector_done(struct selector *s);
+
+/* 0; -EINVAL for a value that cannot be one of @kind; -E2BIG past SELECTOR_VALUES_MAX; -ENOMEM.
+ * @text is for all kinds but SELECTOR_PID. Unit names without a suffix mean services, cgroup paths
+ * may carry the mount point. */
+int selector_add(struct selector *s, enum selector_kind kind, const char *text, pid_t pid);
+
+bool selector_has(const struct selector *s, enum selector_kind kind);
+
+/* Neither a value nor "all". */
+bool selector_is_empty(const struct selector *s);
+
+/* Whether a rule like this names its processes in a way they cannot choose themselves: by unit,
+ * cgroup, user or program. */
+bool selector_names_processes(const struct selector *s);
+
+/* Whether its file or user must be asked for before matching: paths and user names. */
+bool selector_value_needs_resolving(const struct selector_value *v);
+
+/* Whether @p, in systemd unit @unit (NULL: none), is meant; libraries are not looked at. Values
+ * that the process has are marked as seen, whether it is meant or not. */
+bool selector_match(struct selector *s, const struct mm_process *p, const char *unit);
+
+/* The first value of a process that none had, or NULL. */
+const struct selector_value *selector_unseen(const struct selector *s, bool libraries);
+
+/* The cgroup of the selection that @p is in, for TRUST_CGROUP; NULL if none. */
+const char *selector_cgroup_of(const struct selector *s, const struct mm_process *p, const char *unit);

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "daemon/worker-io.h"
+#include "lib/elf.h"
+#include "lib/hash.h"
+#include "lib/ksm.h"
+#include "lib/owner.h"
+#include "lib/scan.h"
+
+/* The worker from the inside: one round at a time, all of it single-threaded and blocking. */
+
+/* One kind of memory that figures are summed for: a library, a program's heap, ... */
+struct round_owner {
+        uint8_t kind; /* enum mm_owner_kind */
+        struct mm_file_id file;
+        char *name;
+        uint64_t n_pages, n_duplicates, n_zero;
+};
+
+/* A range that something was found in. */
+struct round_range {
+        uint64_t start, end;
+        uint32_t owner; /* index into round.owners */
+        bool whole;      /* belongs to a file: registered as a whole or not at all */
+        bool registered; /* with KSM, when it was looked at */
+};
+
+struct round_target {
+        uint32_t index, domain;
+        pid_t pid;
+        uint64_t start_ticks;
+        int dir_fd; /* owned; negative if nothing was found in it */
+        struct round_range *ranges;
+        size_t n_ranges;
+};
+
+struct round_library {
+        struct mm_file_id file; /* known, or by name */
+        char *name;
+};
+
+struct round {
+        struct mm_records *records;
+        uint64_t records_bytes;
+        struct mm_scan scan;
+        bool scan_ready;
+        uint64_t zero_frame; /* mm_zero_frame() */
+        bool cross_owners, include_private;
+        struct round_library *libraries;
+        size_t n_libraries;
+        struct round_target *targets; /* by ascending index, with gaps */
+        size_t n_targets;
+        struct round_owner *owners;
+        size_t n_owners;
+        struct mm_elf_cache *elf_cache;
+};
+
+struct worker_child {
+        int socket_fd; /* borrowed, all three */
+        int proc_fd;
+        int state_fd;
+        int ksm_fd; /* /sys/kernel/mm/ksm, or negative */
+        struct mm_ksm_drive *drive;
+        uint64_t next_mark_usec;
+        uint64_t n_pages; /* for progress marks: looked at in this call */
+        struct round round;
+};
+
+/* What the forked process does until the socket closes. Returns an exit status. */
+int worker_child_run(int socket_fd, int proc_fd, int state_fd, int ksm_fd);
+
+/* To be called between slices: tells the service that we live, at most 20 times a second, and
+ * returns -ECANCELED once it has asked to stop. */
+int worker_child_tick(struct worker_child *w);
+int worker_child_send(struct worker_child *w, const union worker_packet *p);
+
+/* worker-round.c */
+int round_begin(struct round *r, int proc_fd, const struct worker_begin *begin);
+int round_add_library(struct round *r, const struct mm_file_id *file, const char *name);
+void round_done(struct round *r);
+/* Takes over @dir_fd. Answers with rows; the error is that of the socket or -ECANCELED. */
+int round_scan(struct worker_child *w, const struct worker_target *t, const char *exe, int dir_fd);
+int round_list(struct worker_child *w, const struct worker_target *t, int dir_fd);
+struct round_target *round_find_target(struct round *r, uint32_t index);
+struct round_range *round_find_range(struct round_target *t, uint64_t address);
+
+/* worker-group.c */
+int round_group(struct worker_child *w);
+int round_plan(struct worker_child *w, const struct worker_plan *plan);
+int round_measure(struct worker_child *w);
+
+/* worker-advise.c */
+int worker_child_advise(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd, bool merge);

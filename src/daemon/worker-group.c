@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <linux/kernel-page-flags.h>
+
+#include "daemon/worker-child.h"
+#include "lib/group.h"
+
+/* Planned pages of one area that are at most 2 MiB apart are registered in one range: more ranges
+ * split the area into more areas, wider ranges make KSM keep 64 bytes for pages that gain nothing. */
+#define RANGE_GAP_PAGES 512U
+
+/* Rows between two looks at the clock. */
+#define TICK_RECORDS 4096U
+
+struct totals {
+        uint64_t n_duplicates, n_zero, n_anonymous;
+};
+
+static int mapcount(void *userdata, uint32_t frame, uint64_t *ret)
+{
+        const struct round *r = userdata;
+
+        return mm_kpage_count(&r->scan.kpage, frame, ret);
+}
+
+/* What merging by the mechanism at hand can do: without KSM there is no limit to sharing. */
+static void sharing_limits(const struct worker_child *w, size_t *ret_max_sharing, bool *ret_zero_is_free)
+{
+        struct mm_ksm_counters counters;
+
+        *ret_max_sharing = 0;
+        *ret_zero_is_free = false;
+        if (w->ksm_fd < 0 || mm_ksm_read(w->ksm_fd, &counters) < 0)
+                return;
+        *ret_max_sharing = counters.max_page_sharing;
+        *ret_zero_is_free = counters.use_zero_pages;
+}
+
+/* How many records from @i on have the same frame. */
+static size_t same_frame(const struct mm_group *g, size_t i)
+{
+        size_t n = 1;
+
+        if (g->records[i].frame == 0)
+                return 1;
+        while (i + n < g->n_pages && g->records[i + n].frame == g->records[i].frame)
+                n++;
+        return n;
+}
+
+/* Sets MM_RECORD_FREEABLE where every mapping of the frame is in the group. */
+static void mark_freeable(struct round *r, struct mm_group *g)
+{
+        for (size_t i = 0, n; i < g->n_pages; i += n) {
+                bool freeable = (g->records[i].flags & MM_RECORD_EXCLUSIVE) != 0;
+                uint64_t count;
+
+                n = same_frame(g, i);
+                if (g->records[i].frame == 0)
+                        freeable = false;
+                else if (!freeable)
+                        freeable = mapcount(r, g->records[i].frame, &count) >= 0 && count <= n;
+                if (!freeable)
+                        continue;
+                for (size_t k = 0; k < n; k++)
+                        g->records[i + k].flags |= MM_RECORD_FREEABLE;
+        }
+}
+
+static struct round_owner *owner_of(struct round *r, const struct mm_record *record)
+{
+        struct round_target *t = round_find_target(r, record->target);
+        struct round_range *range = t ? round_find_range(t, (uint64_t) record->page * MM_PAGE_SIZE) : NULL;
+
+        return range ? &r->owners[range->owner] : NULL;
+}
+
+/* Writes a group's saving down to the owners whose frames would go. */
+static void attribute(struct round *r, const struct mm_group *g, size_t saving, struct totals *t)
+{
+        for (size_t i = 0; i < g->n_pages && saving > 0; i += same_frame(g, i)) {
+                const struct mm_record *record = &g->records[i];
+                struct round_owner *o;
+
+                if ((record->flags & (MM_RECORD_FREEABLE | MM_RECORD_KSM)) != MM_RECORD_FREEABLE)
+                        continue;
+                saving--;
+                t->n_duplicates++;
+                t->n_zero += g->zero;
+                t->n_anonymous += (record->flags & MM_RECORD_FILE_AREA) == 0;
+                o = owner_of(r, record);
+                if (!o)
+                        continue;
+                o->n_duplicates++;
+                o->n_zero += g->zero;
+        }
+}
+
+/* One line per trust domain; there are few. */
+struct domain_figures {
+        uint32_t domain;
+        uint64_t n_pages, n_duplicates, n_zero;
+};
+
+struct domains {
+        struct domain_figures *items;
+        size_t n;
+};
+
+static struct domain_figures *find_domain(struct domains *d, uint32_t domain)
+{
+        struct domain_figures *items;
+
+        for (size_t i = 0; i < d->n; i++)
+                if (d->items[i].domain == domain)
+                        return &d->items[i];
+        items = reallocarray(d->items, d->n + 1, sizeof(*items));
+        if (!items)
+                return NULL;
+        d->items = items;
+        d->items[d->n] = (struct domain_figures) { .domain = domain };
+        return &d->items[d->n++];
+}
+
+static void domains_done(struct domains *d)
+{
+        free(d->items);
+}
+
+static int send_owners(struct worker_child *w)
+{
+        for (size_t i = 0; i < w->round.n_owners; i++) {
+                const struct round_owner *o = &w->round.owners[i];
+                union worker_packet row;
+                int r;
+
+                if (o->n_pages == 0)
+                        continue;
+                worker_packet_init(&row, WORKER_ROW_OWNER, sizeof(row.owner));
+                row.owner.kind = o->kind;
+                row.owner.n_pages = o->n_pages;
+                row.owner.n_duplicates = o->n_duplicates;
+                row.owner.n_zero = o->n_zero;
+                worker_packet_text(&row, o->name);
+                r = worker_child_send(w, &row);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int send_domains(struct worker_child *w, const struct domains *d)
+{
+        for (size_t i = 0; i < d->n; i++) {
+                union worker_packet row;
+                int r;
+
+                worker_packet_init(&row, WORKER_ROW_DOMAIN, sizeof(row.domain));
+                row.domain.domain = d->items[i].domain;
+                row.domain.n_pages = d->items[i].n_pages;
+                row.domain.n_duplicates = d->items[i].n_duplicates;
+                row.domain.n_zero = d->items[i].n_zero;
+                r = worker_child_send(w, &row);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int round_group(struct worker_child *w)
+{
+        _cleanup_(domains_done) struct domains domains = {};
+        struct round *r = &w->round;
+        struct totals totals = {};
+        struct mm_group g;
+        union worker_packet row;
+        size_t max_sharing, next, n_ticked = 0;
+        bool zero_is_free;
+        int k;
+
+        if (!r->scan_ready)
+                return -EINVAL;
+        sharing_limits(w, &max_sharing, &zero_is_free);
+        mm_records_sort(r->records);
+        for (size_t i = 0; (next = mm_group_next(r->records, i, mapcount, r, &g)) > 0; i = next) {
+                struct round_target *t = round_find_target(r, g.records[0].target);
+                struct domain_figures *d = find_domain(&domains, t ? t->domain : 0);
+                struct totals before = totals;
+                size_t saving;
+
+                if (!d)
+                        return -ENOMEM;
+                d->n_pages += g.n_pages;
+                saving = mm_group_saving(&g, max_sharing, zero_is_free);
+                if (saving > 0) {
+                        mark_freeable(r, &g);
+                        attribute(r, &g, saving, &totals);
+                        d->n_duplicates += totals.n_duplicates - before.n_duplicates;
+                        d->n_zero += totals.n_zero - before.n_zero;
+                }
+                if (next - n_ticked >= TICK_RECORDS) {
+                        n_ticked = next;
+                        k = worker_child_tick(w);
+                        if (k < 0)
+                                return k;
+                }
+        }
+
+        k = send_owners(w);
+        if (k < 0)
+                return k;
+        k = send_domains(w, &domains);
+        if (k < 0)
+                return k;
+        worker_packet_init(&row, WORKER_ROW_TOTAL, sizeof(row.total));
+        row.total.n_records = mm_records_count(r->records);
+        row.total.n_duplicates = totals.n_duplicates;
+        row.total.n_zero = totals.n_zero;
+        row.total.n_anonymous = totals.n_anonymous;
+        return worker_child_send(w, &row);
+}
+
+/* Marks every page of every group that gains; the records are then in the order of places. */
+static void mark_planned(struct worker_child *w, const struct worker_plan *plan)
+{
+        struct round *r = &w->round;
+        size_t max_sharing, next;
+        bool zero_is_free;
+        struct mm_group g;
+
+        sharing_limits(w, &max_sharing, &zero_is_free);
+        mm_records_sort(r->records);
+        for (size_t i = 0; (next = mm_group_next(r->records, i, mapcount, r, &g)) > 0; i = next) {
+                struct round_target *t = round_find_target(r, g.records[0].target);
+
+                if (!t || (!plan->every_domain && t->domain != plan->domain))
+                        continue;
+                if (mm_group_saving(&g, max_sharing, zero_is_free) == 0)
+                        continue;
+                for (size_t k = 0; k < g.n_pages; k++)
+                        g.records[k].flags |= MM_RECORD_PLANNED;
+        }
+        mm_records_sort_by_place(r->records);
+}
+
+/* The ranges of one process, sent as packets fill up. */
+struct plan_ranges {
+        struct worker_child *w;
+        union worker_packet row;
+        const struct round_range *last; /* that the last range lies in */
+};
+
+static int plan_ranges_flush(struct plan_ranges *p, const struct round_target *t)
+{
+        int r = 0;
+
+        if (p->row.ranges.n > 0) {
+                p->row.header.size =
+                        (uint32_t) (sizeof(p->row.ranges) + p->row.ranges.n * sizeof(struct worker_range));
+                r = worker_child_send(p->w, &p->row);
+        }
+        worker_packet_init(&p->row, WORKER_ROW_PLANNED, sizeof(p->row.ranges));
+        if (t) {
+                p->row.ranges.index = t->index;
+                p->row.ranges.pid = t->pid;
+                p->row.ranges.start_ticks = t->start_ticks;
+        }
+        return r;
+}
+
+static int plan_ranges_add(struct plan_ranges *p, struct round_target *t, uint64_t address)
+{
+        struct worker_ranges *ranges = &p->row.ranges;
+        struct worker_range *last = ranges->n > 0 ? &ranges->ranges[ranges->n - 1] : NULL;
+        struct round_range *in;
+        int r;
+
+        ranges->n_pages++;
+        if (last && address < last->end)
+                return 0;
+        in = round_find_range(t, address);
+        if (!in || in->registered)
+                return 0;
+        if (last && !in->whole && in == p->last && address - last->end <= RANGE_GAP_PAGES * MM_PAGE_SIZE) {
+                last->end = address + MM_PAGE_SIZE;
+                return 0;
+        }
+        if (ranges->n >= WORKER_RANGES_MAX) {
+                r = plan_ranges_flush(p, t);
+                if (r < 0)
+                        return r;
+        }
+        p->last = in;
+        ranges->ranges[ranges->n++] = (struct worker_range) {
+                .start = in->whole ? in->start : address,
+                .end = in->whole ? in->end : address + MM_PAGE_SIZE,
+        };
+        return 0;
+}
+
+int round_plan(struct worker_child *w, const struct worker_plan *plan)
+{
+        struct round *r = &w->round;
+        struct plan_ranges ranges = { .w = w };
+        struct round_target *t = NULL;
+        struct mm_record *items;
+        size_t n;
+        int k;
+
+        if (!r->scan_ready)
+                return -EINVAL;
+        mark_planned(w, plan);
+        items = mm_records_items(r->records);
+        n = mm_records_count(r->records);
+        (void) plan_ranges_flush(&ranges, NULL);
+        for (size_t i = 0; i < n; i++) {
+                if ((items[i].flags & MM_RECORD_PLANNED) == 0)
+                        continue;
+                if (!t || t->index != items[i].target) {
+                        t = round_find_target(r, items[i].target);
+                        if (!t)
+                                return -EINVAL;
+                        k = plan_ranges_flush(&ranges, t);
+                        if (k < 0)
+                                return k;
+                }
+                k = plan_ranges_add(&ranges, t, (uint64_t) items[i].page * MM_PAGE_SIZE);
+                if (k < 0)
+                        return k;
+                if (i % TICK_RECORDS == 0) {
+                        k = worker_child_tick(w);
+                        if (k < 0)
+                                return k;
+                }
+        }
+        return plan_ranges_flush(&ranges, NULL);
+}
+
+/* Notes in each planned record, as its key, the shared frame its page has now; 0 if it has none. */
+static int look_again(struct worker_child *w, uint64_t *ret_planned, uint64_t *ret_gone)
+{
+        struct round *r = &w->round;
+        struct mm_record *items = mm_records_items(r->records);
+        size_t n = mm_records_count(r->records);
+        struct mm_pagemap *pagemap = NULL;
+        struct round_target *t = NULL;
+        int k = 0;
+
+        for (size_t i = 0; i < n && k >= 0; i++) {
+                uint64_t address = (uint64_t) items[i].page * MM_PAGE_SIZE, word, flags;
+                struct mm_page page;
+
+                items[i].key = 0;
+                if (i % TICK_RECORDS == 0)
+                        k = worker_child_tick(w);
+                if ((items[i].flags & MM_RECORD_PLANNED) == 0)
+                        continue;
+                if (!t || t->index != items[i].target) {
+                        t = round_find_target(r, items[i].target);
+                        pagemap = mm_pagemap_free(pagemap);
+                        if (t && t->dir_fd >= 0)
+                                (void) mm_pagemap_open(t->dir_fd, &pagemap);
+                }
+                if (!pagemap || mm_pagemap_read(pagemap, address, &word, 1) != 1) {
+                        (*ret_gone)++;
+                        continue;
+                }
+                page = mm_pagemap_decode(word, address, r->zero_frame);
+                if ((page.flags & MM_PAGE_PRESENT) == 0 || page.frame == 0 || page.frame > UINT32_MAX) {
+                        (*ret_gone)++;
+                        continue;
+                }
+                (*ret_planned)++;
+                if ((page.flags & MM_PAGE_ZERO) != 0 ||
+                    (mm_kpage_flags(&r->scan.kpage, page.frame, &flags, 1) == 1 && (flags & (1ULL << KPF_KSM)) != 0))
+                        items[i].key = page.frame;
+        }
+        mm_pagemap_free(pagemap);
+        return k;
+}
+
+int round_measure(struct worker_child *w)
+{
+        struct round *r = &w->round;
+        struct mm_record *items;
+        union worker_packet row;
+        uint64_t n_planned = 0, n_gone = 0, n_merged = 0, n_before = 0, n_shared = 0;
+        size_t n;
+        int k;
+
+        if (!r->scan_ready)
+                return -EINVAL;
+        k = look_again(w, &n_planned, &n_gone);
+        if (k < 0)
+                return k;
+
+        /* By frame now, then by frame before: so distinct ones are neighbours. */
+        mm_records_sort(r->records);
+        items = mm_records_items(r->records);
+        n = mm_records_count(r->records);
+        for (size_t i = 0; i < n;) {
+                uint64_t now = items[i].key;
+                bool was_shared = now == r->zero_frame;
+                uint32_t last = 0;
+
+                for (; i < n && items[i].key == now; i++) {
+                        if (now == 0)
+                                continue;
+                        if ((items[i].flags & MM_RECORD_KSM) != 0) {
+                                was_shared = was_shared || items[i].frame == now;
+                                continue;
+                        }
+                        n_merged++;
+                        if ((items[i].flags & MM_RECORD_FREEABLE) != 0 && items[i].frame != last)
+                                n_before++;
+                        last = items[i].frame;
+                }
+                if (now != 0 && !was_shared)
+                        n_shared++;
+        }
+
+        worker_packet_init(&row, WORKER_ROW_MEASURED, sizeof(row.measured));
+        row.measured.n_planned = n_planned;
+        row.measured.n_gone = n_gone;
+        row.measured.n_merged = n_merged;
+        row.measured.n_frames_before = n_before;
+        row.measured.n_frames_shared = n_shared;
+        return worker_child_send(w, &row);
+}

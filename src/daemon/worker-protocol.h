@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdint.h>
+
+#include "lib/procfs.h"
+
+/* What the service and its worker tell each other, on a SOCK_SEQPACKET socketpair between two
+ * processes of one program: plain structs, one a packet, a string behind them where it says so.
+ *
+ * The service calls, one call at a time; the worker answers with any number of rows and progress
+ * marks and one WORKER_DONE. A WORKER_CANCEL may come at any time and makes the running call end
+ * with -ECANCELED at its next slice. */
+
+#define WORKER_PACKET_MAX 16384U
+/* Registered ranges that fit in one packet. */
+#define WORKER_RANGES_MAX 512U
+
+enum worker_call {
+        WORKER_CANCEL = 1,
+        WORKER_RESOLVE,    /* worker_resolve + text: a path or user name -> worker_resolved row */
+        WORKER_BEGIN,      /* worker_begin: forget the last round, start one */
+        WORKER_LIBRARY,    /* worker_library + text: look only at this library's memory (one more) */
+        WORKER_SCAN,       /* worker_target + fd: look at a process -> WORKER_ROW_SCANNED, _MATCHED */
+        WORKER_GROUP,      /* none: -> WORKER_ROW_OWNER, _DOMAIN, _TOTAL */
+        WORKER_PLAN,       /* worker_plan: choose what to merge -> WORKER_ROW_PLANNED per process */
+        WORKER_REGISTER,   /* worker_ranges + fd: madvise(MADV_MERGEABLE) -> _ADVISED */
+        WORKER_UNREGISTER, /* worker_ranges + fd: madvise(MADV_UNMERGEABLE) -> _ADVISED */
+        WORKER_KSM_START,  /* worker_ksm: drive ksmd */
+        WORKER_KSM_STOP,   /* none */
+        WORKER_MEASURE,    /* none: what happened to the plan's pages -> WORKER_ROW_MEASURED */
+        WORKER_REFRESH,    /* worker_target + fd: KSM's figures of a process -> WORKER_ROW_KSM */
+        WORKER_LIST,       /* worker_target + fd: libraries of a process -> WORKER_ROW_LIBRARY */
+        WORKER_CALL_MAX_
+};
+
+enum worker_reply {
+        WORKER_DONE = 100, /* worker_done: ends the call */
+        WORKER_PROGRESS,   /* worker_progress */
+        WORKER_ROW_RESOLVED,
+        WORKER_ROW_SCANNED,
+        WORKER_ROW_MATCHED,
+        WORKER_ROW_OWNER,
+        WORKER_ROW_DOMAIN,
+        WORKER_ROW_TOTAL,
+        WORKER_ROW_PLANNED,
+        WORKER_ROW_ADVISED,
+        WORKER_ROW_MEASURED,
+        WORKER_ROW_KSM,
+        WORKER_ROW_LIBRARY,
+};
+
+struct worker_header {
+        uint32_t type; /* enum worker_call or worker_reply */
+        uint32_t size; /* of the whole packet */
+};
+
+struct worker_done {
+        struct worker_header header;
+        int32_t error; /* 0 or negative errno */
+};
+
+struct worker_progress {
+        struct worker_header header;
+        uint64_t n_pages; /* looked at so far in this call */
+};
+
+enum worker_resolve_kind { WORKER_RESOLVE_PATH, WORKER_RESOLVE_USER };
+struct worker_resolve {
+        struct worker_header header;
+        uint32_t kind; /* enum worker_resolve_kind */
+        uint32_t padding;
+};
+struct worker_resolved {
+        struct worker_header header;
+        int32_t error;
+        uint32_t uid;
+        struct mm_file_id file;
+};
+
+struct worker_begin {
+        struct worker_header header;
+        uint64_t bookkeeping_max_bytes;
+        uint64_t seed;
+        uint32_t part, n_parts;  /* this pass looks at this part of the hashes */
+        uint8_t cross_owners;    /* pages may meet whoever owns them */
+        uint8_t include_private; /* areas marked as private are looked at too: a rule names them */
+};
+
+struct worker_library {
+        struct worker_header header;
+        struct mm_file_id file; /* known: this file; else by name */
+};
+
+struct worker_target {
+        struct worker_header header;
+        uint32_t index;  /* below MM_TARGETS_MAX; ascending in a round */
+        uint32_t domain; /* index of the trust domain */
+        int32_t pid;
+        uint64_t start_ticks;
+        struct mm_file_id exe;
+        char text[]; /* path of the program */
+};
+
+struct worker_scanned {
+        struct worker_header header;
+        uint32_t index;
+        int32_t error;         /* why it could not be looked at; 0 */
+        uint64_t n_pages;      /* private pages in RAM looked at */
+        uint64_t n_swapped, n_ksm, n_vanished;
+        uint64_t private_bytes; /* bytes of areas left out as marked private or special */
+        uint8_t matched;       /* has memory of the libraries asked for, or none was asked for */
+        uint8_t incomplete;    /* records were full: more passes are needed */
+};
+
+struct worker_matched {
+        struct worker_header header;
+        uint32_t library; /* in the order of the WORKER_LIBRARY calls */
+};
+
+struct worker_owner {
+        struct worker_header header;
+        uint32_t kind; /* enum mm_owner_kind */
+        uint32_t padding;
+        uint64_t n_pages, n_duplicates, n_zero;
+};
+
+struct worker_domain {
+        struct worker_header header;
+        uint32_t domain;
+        uint32_t padding;
+        uint64_t n_pages, n_duplicates, n_zero;
+};
+
+struct worker_total {
+        struct worker_header header;
+        uint64_t n_records;
+        uint64_t n_duplicates, n_zero; /* frames that merging would free, and those of zeros among them */
+        uint64_t n_anonymous;          /* of the duplicates, those in anonymous areas */
+        uint64_t bookkeeping_bytes;
+};
+
+struct worker_plan {
+        struct worker_header header;
+        uint32_t domain;
+        uint8_t every_domain; /* KSM knows none and the caller said that is fine */
+};
+
+struct worker_range {
+        uint64_t start, end;
+};
+
+/* A process with something to merge: where. Several packets if there are many. */
+struct worker_ranges {
+        struct worker_header header;
+        uint32_t index;
+        int32_t pid;
+        uint64_t start_ticks;
+        uint32_t n;
+        uint64_t n_pages; /* planned pages in these ranges */
+        struct worker_range ranges[];
+};
+
+struct worker_advised {
+        struct worker_header header;
+        uint32_t index;
+        uint32_t result; /* enum mm_inject_result */
+        int32_t error;
+        uint32_t n; /* ranges done, below */
+        uint64_t stop_usec;
+        uint64_t n_foreign_bytes; /* left alone: registered before us */
+        struct worker_range ranges[];
+};
+
+struct worker_ksm {
+        struct worker_header header;
+        int64_t pages_to_scan, sleep_millisecs;
+        int32_t use_zero_pages;
+};
+
+struct worker_measured {
+        struct worker_header header;
+        uint64_t n_planned;        /* pages of the plan that are still there */
+        uint64_t n_merged;         /* of them, those that have moved to a shared frame */
+        uint64_t n_frames_before;  /* frames that those pages had and that nobody else maps */
+        uint64_t n_frames_shared;  /* frames they have now that were not shared before */
+        uint64_t n_gone;           /* pages of the plan that vanished or changed meanwhile */
+};
+
+struct worker_ksm_row {
+        struct worker_header header;
+        uint64_t rmap_items, merging_pages, zero_pages;
+        int32_t mergeable; /* as in mm_ksm_process */
+        int32_t error;
+};
+
+struct worker_library_row {
+        struct worker_header header;
+        struct mm_file_id file;
+        uint64_t private_bytes;
+};
