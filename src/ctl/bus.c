@@ -126,6 +126,20 @@ int bus_error_status(const char *name, int r)
         return MERGEMEM_EXIT_FAILED;
 }
 
+/* Rules of the bus are none of the user's business, and long. */
+static bool is_bus_policy(const sd_bus_error *e)
+{
+        static const char *const prefixes[] = {
+                "Rejected send message",                    /* dbus-daemon */
+                "Sender is not authorized to send message", /* dbus-broker */
+        };
+
+        for (size_t i = 0; e && e->message && i < ELEMENTSOF(prefixes); i++)
+                if (strncmp(e->message, prefixes[i], strlen(prefixes[i])) == 0)
+                        return true;
+        return false;
+}
+
 int bus_error_report(const sd_bus_error *e, int r)
 {
         const char *name = e ? e->name : NULL;
@@ -135,6 +149,8 @@ int bus_error_report(const sd_bus_error *e, int r)
                 log_error("mergememd cannot be reached: %s", e->message ?: name);
         else if (status == MERGEMEM_EXIT_UNREACHABLE)
                 log_error_errno(r, "mergememd cannot be reached: %m");
+        else if (status == MERGEMEM_EXIT_NOT_PERMITTED && is_bus_policy(e))
+                log_error("Not permitted: this user may not talk to mergememd.");
         else if (e && e->message) {
                 _cleanup_(freep) char *text = escape_text(e->message);
 

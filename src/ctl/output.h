@@ -59,5 +59,11 @@ int table_add(struct table *t, const struct cell *cells);
 int table_print(struct table *t);
 int table_to_string(struct table *t, char **ret);
 
+/* For sentences: "1 frame", "2 frames". */
+static inline const char *plural(uint64_t n, const char *one, const char *many)
+{
+        return n == 1 ? one : many;
+}
+
 /* The exit status for what a printing function returned; says it if that is an error. */
 int output_status(int r);

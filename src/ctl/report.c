@@ -16,13 +16,14 @@ void report_state(const struct output *out, const struct job_status *status)
                 fputs("Cancelled. Until then:\n", out->file);
 }
 
-void report_tallies(const struct output *out, const char *what, const char *unit, const struct tallies *t)
+void report_tallies(const struct output *out, const char *what, const struct tallies *t,
+                    const char *one, const char *many)
 {
         for (size_t i = 0; i < t->n; i++) {
                 _cleanup_(freep) char *text = escape_text(t->items[i].text);
 
-                fprintf(out->file, "%s: %s (%" PRIu64 " %s%s)\n", what, text ?: "?", t->items[i].n, unit,
-                        t->items[i].n == 1 ? "" : streq(unit, "process") ? "es" : "s");
+                fprintf(out->file, "%s: %s (%" PRIu64 " %s)\n", what, text ?: "?", t->items[i].n,
+                        plural(t->items[i].n, one, many));
         }
 }
 
@@ -30,15 +31,15 @@ void report_scanned(const struct output *out, const struct result *s)
 {
         uint64_t page = report_page_bytes();
 
-        fprintf(out->file, "Looked at %s of private memory in %" PRIu64 " process%s in %s.\n",
-                FORMAT_BYTES(s->pages * page), s->processes, s->processes == 1 ? "" : "es",
+        fprintf(out->file, "Looked at %s of private memory in %" PRIu64 " %s in %s.\n",
+                FORMAT_BYTES(s->pages * page), s->processes, plural(s->processes, "process", "processes"),
                 FORMAT_SPAN(s->duration_usec));
         if (s->ksm_pages > 0)
                 fprintf(out->file, "Shared by KSM already: %s\n", FORMAT_BYTES(s->ksm_pages * page));
         if (s->swapped_pages > 0)
                 fprintf(out->file, "Swapped out, left alone: %s\n", FORMAT_BYTES(s->swapped_pages * page));
-        report_tallies(out, "Left out", "process", &s->excluded);
-        report_tallies(out, "Skipped", "process", &s->skipped);
+        report_tallies(out, "Left out", &s->excluded, "process", "processes");
+        report_tallies(out, "Skipped", &s->skipped, "process", "processes");
 }
 
 void report_stop(const struct output *out, const struct result *s)
@@ -146,7 +147,8 @@ int report_owners(const struct output *out, const struct result_owners *owners, 
         if (r < 0)
                 return r;
         if (n < owners->n && out->legend)
-                fprintf(out->file, "\n%zu more owners; --limit=0 shows all.\n", owners->n - n);
+                fprintf(out->file, "\n%zu more %s; --limit=0 shows all.\n", owners->n - n,
+                        plural(owners->n - n, "owner", "owners"));
         return 0;
 }
 

@@ -18,8 +18,9 @@ uint64_t report_page_bytes(void);
 
 /* A first line if the report is not of a whole job. */
 void report_state(const struct output *out, const struct job_status *status);
-/* A line for each: "@what: reason (N @unit)". */
-void report_tallies(const struct output *out, const char *what, const char *unit, const struct tallies *t);
+/* A line for each: "@what: reason (N @one or @many)". */
+void report_tallies(const struct output *out, const char *what, const struct tallies *t,
+                    const char *one, const char *many);
 /* What was looked at and what was left out, and how long it took. */
 void report_scanned(const struct output *out, const struct result *s);
 /* How long targets were held, if any was. */

@@ -33,8 +33,9 @@ static void print_headline(FILE *f, const struct result *s)
                 fputs("Merging would free nothing.\n", f);
                 return;
         }
-        fprintf(f, "Merging would free %s (%" PRIu64 " frames)",
-                FORMAT_BYTES(s->duplicate_frames * page), s->duplicate_frames);
+        fprintf(f, "Merging would free %s (%" PRIu64 " %s)",
+                FORMAT_BYTES(s->duplicate_frames * page), s->duplicate_frames,
+                plural(s->duplicate_frames, "frame", "frames"));
         if (s->zero_frames > 0)
                 fprintf(f, ", %s of it zeros", FORMAT_BYTES(s->zero_frames * page));
         if (m->n == 1 && m->items[0].n == s->duplicate_frames) {

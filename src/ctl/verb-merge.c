@@ -57,8 +57,9 @@ static void print_headline(FILE *f, const struct result *s)
         if (s->merged_pages == 0) {
                 fputs("Merged nothing", f);
         } else {
-                fprintf(f, "Merged %" PRIu64 " pages into %" PRIu64 " frames",
-                        s->merged_pages, s->shared_frames);
+                fprintf(f, "Merged %" PRIu64 " %s into %" PRIu64 " %s",
+                        s->merged_pages, plural(s->merged_pages, "page", "pages"),
+                        s->shared_frames, plural(s->shared_frames, "frame", "frames"));
                 if (s->mechanism)
                         fprintf(f, " by %s", s->mechanism);
                 if (gross >= s->metadata_bytes)
@@ -82,7 +83,7 @@ int merge_print(const struct options *o, const struct output *out, const struct 
 
         report_state(out, status);
         print_headline(out->file, s);
-        report_tallies(out, "Not merged", "page", &s->refused);
+        report_tallies(out, "Not merged", &s->refused, "page", "pages");
         report_scanned(out, s);
         report_stop(out, s);
         return report_domains(out, &s->domains);

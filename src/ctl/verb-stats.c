@@ -223,10 +223,11 @@ static int print_summary(const struct output *out, const struct stats *s, uint64
         summary_add(&sum, "Mechanism:", "%s (%s)", s->mechanism ?: "unknown", s->mechanism_reason ?: "");
         summary_add(&sum, "Saved:", "%s (%s before %s of bookkeeping)", FORMAT_BYTES(s->saved_bytes),
                     FORMAT_BYTES(s->saved_gross_bytes), FORMAT_BYTES(s->metadata_bytes));
-        summary_add(&sum, "Sharing:", "%" PRIu64 " pages on %" PRIu64 " frames",
-                    s->merged_pages, s->shared_frames);
-        summary_add(&sum, "Registered:", "%" PRIu64 " process%s", s->registered_processes,
-                    s->registered_processes == 1 ? "" : "es");
+        summary_add(&sum, "Sharing:", "%" PRIu64 " %s on %" PRIu64 " %s",
+                    s->merged_pages, plural(s->merged_pages, "page", "pages"),
+                    s->shared_frames, plural(s->shared_frames, "frame", "frames"));
+        summary_add(&sum, "Registered:", "%" PRIu64 " %s", s->registered_processes,
+                    plural(s->registered_processes, "process", "processes"));
         summary_add(&sum, "Scanned:", "%" PRIu64 " pages", s->pages_scanned_total);
         summary_add(&sum, "Merged:",
                     "%" PRIu64 " pages, %" PRIu64 " failed, %" PRIu64 " broken by writes since",

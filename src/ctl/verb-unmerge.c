@@ -42,10 +42,10 @@ int unmerge_print(const struct options *o, const struct output *out, const struc
                 return print_json(out, status);
 
         report_state(out, status);
-        fprintf(out->file, "Unmerged %" PRIu64 " page%s in %" PRIu64 " process%s.\n",
-                s->unmerged_pages, s->unmerged_pages == 1 ? "" : "s",
-                s->processes, s->processes == 1 ? "" : "es");
-        report_tallies(out, "Skipped", "process", &s->skipped);
+        fprintf(out->file, "Unmerged %" PRIu64 " %s in %" PRIu64 " %s.\n",
+                s->unmerged_pages, plural(s->unmerged_pages, "page", "pages"),
+                s->processes, plural(s->processes, "process", "processes"));
+        report_tallies(out, "Skipped", &s->skipped, "process", "processes");
         report_stop(out, s);
         return 0;
 }

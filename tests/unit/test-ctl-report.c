@@ -94,7 +94,7 @@ static void test_estimate(void)
                 "[anon]               anonymous   2000        800  100   7.8 MiB\n"
                 "libpython3.11.so.1.0 library     1000         20    3   3.9 MiB\n"
                 "\n"
-                "1 more owners; --limit=0 shows all.\n");
+                "1 more owner; --limit=0 shows all.\n");
 }
 
 /* All owners; the longest name is what gives way. */
@@ -199,7 +199,7 @@ static void test_merge(void)
                 .mechanism = TEXT("ksm"),
         };
         assert_prints(merge_print, &o, s,
-                "Merged 2 pages into 1 frames by ksm: 1.0 KiB lost, "
+                "Merged 2 pages into 1 frame by ksm: 1.0 KiB lost, "
                 "since the kernel's bookkeeping takes 5.0 KiB.\n"
                 "Looked at 0 B of private memory in 0 processes in 0us.\n");
 
