@@ -67,6 +67,9 @@ static uint8_t classify_file(const char *name, bool deleted)
         /* hugetlbfs and asynchronous I/O. */
         if (deleted && (streq(name, "/anon_hugepage") || streq(name, "/[aio]")))
                 return MM_AREA_SPECIAL;
+        /* Buffers of graphics drivers that were not mapped through their device node. */
+        if (deleted && (streq(name, "/drm mm object") || streq(name, "/i915")))
+                return MM_AREA_DEVICE;
 
         if (has_prefix(name, "/dev/shm/") || has_prefix(name, "/dev/hugepages/"))
                 return MM_AREA_FILE;

@@ -11,7 +11,7 @@ enum mm_area_kind {
         MM_AREA_HEAP,       /* [heap] */
         MM_AREA_STACK,      /* [stack]: the first thread's; [stack:TID] of kernels before 4.5 */
         MM_AREA_FILE,       /* a file, whether its name still exists or not */
-        MM_AREA_SHARED,     /* shared memory without a file of its own: memfd, /dev/zero, SysV, [anon_shmem:...] */
+        MM_AREA_SHARED,     /* memory without a file of its own: memfd, /dev/zero, SysV, [anon_shmem:...] */
         MM_AREA_DEVICE,     /* below /dev, /sys or /proc; dma-buf, socket, anon_inode; what follows it is
                                not touched either */
         MM_AREA_SPECIAL,    /* the kernel's own: [vdso], [vvar], [uprobes], ...; huge pages without a file */
