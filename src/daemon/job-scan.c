@@ -20,31 +20,39 @@ static void scan_next(struct job *j);
 static void libraries_next(struct job *j);
 static void begin_part(struct job *j);
 
-/* A call of this round; one to a worker that knows nothing of it starts the round again. */
-static int round_call(struct job *j, const union worker_packet *p, int fd, worker_row_t row, worker_done_t done)
+int job_call(struct job *j, const union worker_packet *p, int fd, worker_row_t row, worker_done_t done)
 {
         if (worker_generation(j->manager->worker) != j->generation)
                 return -EPIPE;
+        j->busy = NULL;
         return worker_call(j->manager->worker, p, fd, row, done, j);
+}
+
+int job_call_target(struct job *j, struct job_target *t, const union worker_packet *p, worker_row_t row,
+                    worker_done_t done)
+{
+        int r;
+
+        r = job_call(j, p, t->dir_fd, row, done);
+        j->busy = t;
+        return r;
 }
 
 bool job_retry(struct job *j, int error)
 {
         Manager *m = j->manager;
 
-        if (error != -ETIMEDOUT && error != -EPIPE)
+        if (j->type == JOB_UNMERGE || (error != -ETIMEDOUT && error != -EPIPE))
                 return false;
         if (j->n_restarts++ >= RESTARTS_MAX)
                 return false;
         /* The new worker has put KSM back. */
         m->driving = false;
         j->timer = sd_event_source_disable_unref(j->timer);
-        if (error == -ETIMEDOUT && j->state == JOB_SCANNING && j->next < j->n_targets) {
-                struct job_target *t = &j->targets[j->next];
-
-                log_warning("Process %d held the worker up and is left alone for a while.", t->pid);
-                manager_mark_hung(m, t->pid, t->start_ticks);
-                t->selected = false;
+        if (error == -ETIMEDOUT && j->busy) {
+                log_warning("Process %d held the worker up and is left alone for a while.", j->busy->pid);
+                manager_mark_hung(m, j->busy->pid, j->busy->start_ticks);
+                j->busy->hung = true;
                 (void) report_count(&j->report.excluded, exclusion_to_string(EXCLUSION_HUNG), 1);
         }
         begin_part(j);
@@ -65,7 +73,8 @@ static void on_grouped(void *userdata, const union worker_packet *row)
         switch (row->header.type) {
         case WORKER_ROW_OWNER:
                 (void) report_add_owner(r, &row->owner,
-                                        worker_packet_get_text((union worker_packet *) row, sizeof(row->owner)));
+                                        worker_packet_get_text((union worker_packet *) row,
+                                                               sizeof(row->owner)));
                 break;
         case WORKER_ROW_DOMAIN:
                 if (row->domain.domain < r->n_domains)
@@ -120,7 +129,8 @@ static void scan_done(struct job *j)
         int r;
 
         if (missing) {
-                job_fail(j, MERGEMEM_ERROR_NO_SUCH_LIBRARY, "No process that may be looked at has the library %s in its memory.",
+                job_fail(j, MERGEMEM_ERROR_NO_SUCH_LIBRARY,
+                         "No process that may be looked at has the library %s in its memory.",
                          missing->text);
                 return;
         }
@@ -133,7 +143,7 @@ static void scan_done(struct job *j)
         }
         job_accept(j);
         worker_packet_init(&p, WORKER_GROUP, sizeof(p.header));
-        r = round_call(j, &p, -1, on_grouped, on_group_done);
+        r = job_call(j, &p, -1, on_grouped, on_group_done);
         if (r < 0)
                 fail_call(j, r);
 }
@@ -162,7 +172,10 @@ static void on_scanned(void *userdata, const union worker_packet *row)
         switch (row->header.type) {
         case WORKER_PROGRESS:
                 j->n_marked = row->progress.n_pages;
-                job_set_progress(j, share * (j->part + (double) j->n_marked / (double) (j->n_expected_pages + 1)) / j->n_parts);
+                job_set_progress(j, share *
+                                            (j->part +
+                                             (double) j->n_marked / (double) (j->n_expected_pages + 1)) /
+                                            j->n_parts);
                 break;
         case WORKER_ROW_MATCHED:
                 v = library_at(j, row->matched.library);
@@ -207,10 +220,10 @@ static void scan_next(struct job *j)
         int r;
 
         for (; j->next < j->n_targets; j->next++) {
-                const struct job_target *t = &j->targets[j->next];
+                struct job_target *t = &j->targets[j->next];
                 union worker_packet p;
 
-                if (!t->selected)
+                if (!t->selected || t->hung)
                         continue;
                 worker_packet_init(&p, WORKER_SCAN, sizeof(p.target));
                 p.target.index = (uint32_t) j->next;
@@ -219,7 +232,7 @@ static void scan_next(struct job *j)
                 p.target.start_ticks = t->start_ticks;
                 p.target.exe = t->exe_id;
                 worker_packet_text(&p, t->exe ?: "");
-                r = round_call(j, &p, t->dir_fd, on_scanned, on_scan_done);
+                r = job_call_target(j, t, &p, on_scanned, on_scan_done);
                 if (r < 0)
                         fail_call(j, r);
                 return;
@@ -253,7 +266,7 @@ static void libraries_next(struct job *j)
         worker_packet_init(&p, WORKER_LIBRARY, sizeof(p.library));
         p.library.file = v->file;
         worker_packet_text(&p, v->text);
-        r = round_call(j, &p, -1, NULL, on_library_done);
+        r = job_call(j, &p, -1, NULL, on_library_done);
         if (r < 0)
                 fail_call(j, r);
 }
@@ -280,7 +293,7 @@ static void begin_part(struct job *j)
         job_clear_ranges(j);
         job_set_state(j, JOB_SCANNING);
         j->incomplete = false;
-        j->next = j->n_targets;
+        j->busy = NULL;
         j->generation = worker_generation(j->manager->worker);
         worker_packet_init(&p, WORKER_BEGIN, sizeof(p.begin));
         p.begin.bookkeeping_max_bytes = j->manager->conf.bookkeeping_max_bytes;
@@ -289,7 +302,7 @@ static void begin_part(struct job *j)
         p.begin.n_parts = j->n_parts;
         p.begin.cross_owners = j->selector.all;
         p.begin.include_private = selector_names_processes(&j->selector);
-        r = round_call(j, &p, -1, NULL, on_begun);
+        r = job_call(j, &p, -1, NULL, on_begun);
         if (r < 0)
                 job_fail_errno(j, r, "Cannot call the worker");
 }

@@ -60,10 +60,10 @@ static int add_target(struct job *j, struct mm_process *p, const char *unit, boo
         uint32_t index = 0;
         int r;
 
+        r = policy_domain(j->selector.trust, p, unit, selector_cgroup_of(&j->selector, p, unit), &domain);
+        if (r < 0)
+                return r;
         if (selected) {
-                r = policy_domain(j->selector.trust, p, unit, selector_cgroup_of(&j->selector, p, unit), &domain);
-                if (r < 0)
-                        return r;
                 r = report_find_domain(&j->report, domain, &index);
                 if (r < 0)
                         return r;
@@ -79,6 +79,8 @@ static int add_target(struct job *j, struct mm_process *p, const char *unit, boo
                 .start_ticks = p->start_ticks,
                 .dir_fd = TAKE_FD(p->dir_fd),
                 .pid_fd = TAKE_FD(p->pid_fd),
+                .parent = p->parent,
+                .domain_text = TAKE_PTR(domain),
                 .domain = index,
                 .exe_id = p->exe_id,
                 .exe = TAKE_PTR(p->exe),
@@ -145,7 +147,8 @@ static void on_list_done(void *userdata, int error)
                                  "No process that may be looked at matches; left out: %s.",
                                  j->report.excluded.items[0].name);
                 else
-                        job_fail(j, MERGEMEM_ERROR_NOTHING_MATCHES, "No process matches all that was asked for.");
+                        job_fail(j, MERGEMEM_ERROR_NOTHING_MATCHES,
+                                 "No process matches all that was asked for.");
                 return;
         }
         if (j->type == JOB_UNMERGE)
@@ -164,7 +167,8 @@ static void on_resolve_done(void *userdata, int error)
                 return;
         }
         if (error < 0) {
-                job_fail(j, MERGEMEM_ERROR_FAILED, "Cannot look up %s: the file system or user database does not answer.",
+                job_fail(j, MERGEMEM_ERROR_FAILED,
+                         "Cannot look up %s: the file system or user database does not answer.",
                          j->selector.values[j->resolve.next].text);
                 return;
         }

@@ -1,20 +1,35 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+
 #include "daemon/job.h"
 #include "daemon/memory.h"
 #include "lib/inject.h"
 #include "shared/format.h"
-#include "shared/log.h"
 #include "shared/names.h"
 
+/* ksmd forgets the pages it kept track of, 64 bytes each, when it comes by: the pass under way and
+ * one more. */
+#define KSM_PASSES 2U
+
+/* What is left alone of the memory that remains, so that giving pages back ends before reclaim does. */
+#define RESERVE_BYTES (16U * 1024U * 1024U)
+
+#define PROGRESS_UNREGISTERED 0.9
+
 static void next(struct job *j);
+
+static struct registered *find_registered(struct job *j, const struct job_ranges *of)
+{
+        const struct job_target *t = &j->targets[of->target];
+
+        return registry_find(&j->manager->registry, t->pid, t->start_ticks);
+}
 
 static void on_advised(void *userdata, const union worker_packet *row)
 {
         struct job *j = userdata;
         const struct worker_advised *a = &row->advised;
-        struct job_ranges *current = &j->ranges[j->next];
-        struct job_target *t = &j->targets[current->target];
-        struct registered *g = registry_find(&j->manager->registry, t->pid, t->start_ticks);
+        struct registered *g = find_registered(j, &j->ranges[j->next]);
 
         if (row->header.type != WORKER_ROW_ADVISED)
                 return;
@@ -30,19 +45,82 @@ static void on_advised(void *userdata, const union worker_packet *row)
 static void on_advise_done(void *userdata, int error)
 {
         struct job *j = userdata;
-        struct job_ranges *current = &j->ranges[j->next];
-        struct job_target *t = &j->targets[current->target];
-        struct registered *g = registry_find(&j->manager->registry, t->pid, t->start_ticks);
+        const struct job_ranges *current = &j->ranges[j->next];
 
         if (error < 0) {
                 job_fail_errno(j, error, "The worker cannot go on");
                 return;
         }
         (void) registry_save(&j->manager->registry);
+        if (!find_registered(j, current))
+                j->report.n_unmerged += current->n_pages;
         /* Large areas take several turns, each of which must have got somewhere. */
-        if (!g || j->ranges_done == 0)
+        if (!find_registered(j, current) || j->ranges_done == 0)
                 j->next++;
         next(j);
+}
+
+static void finish(struct job *j)
+{
+        manager_refresh(j->manager);
+        job_finish(j);
+}
+
+/* What the machine and the process's cgroup have left, bytes; *@ret_cgroup: the cgroup is tighter. */
+static uint64_t memory_left(struct job *j, const struct job_target *t, bool *ret_cgroup)
+{
+        _cleanup_(closep) int root_fd = -EBADF;
+        uint64_t machine = UINT64_MAX, cgroup = UINT64_MAX;
+
+        (void) memory_available(j->manager->proc_fd, &machine);
+        root_fd = open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (root_fd >= 0 && t->cgroup)
+                (void) memory_cgroup_available(root_fd, t->cgroup, &cgroup);
+        *ret_cgroup = cgroup < machine;
+        return MIN(machine, cgroup);
+}
+
+/* Whether all can be given back. False: the job has failed. */
+static bool memory_suffices(struct job *j)
+{
+        uint64_t all = 0;
+
+        for (size_t i = 0; i < j->n_ranges; i++) {
+                const struct job_target *t = &j->targets[j->ranges[i].target];
+                uint64_t needed = j->ranges[i].n_pages * MM_PAGE_SIZE, left;
+                bool in_cgroup;
+
+                all += needed;
+                left = memory_left(j, t, &in_cgroup);
+                if ((in_cgroup ? needed : all) <= left)
+                        continue;
+                job_fail(j, MERGEMEM_ERROR_NO_MEMORY,
+                         "Unmerging takes up to %s, and %s are available%s%s; force goes ahead as far as "
+                         "that lasts.",
+                         FORMAT_BYTES(in_cgroup ? needed : all), FORMAT_BYTES(left),
+                         in_cgroup ? " in the cgroup " : "", in_cgroup ? t->cgroup : "");
+                return false;
+        }
+        return true;
+}
+
+/* Puts as much of what @g has registered into the call as @budget bytes allow; returns how much. */
+static uint64_t take_ranges(const struct registered *g, uint64_t budget, union worker_packet *p)
+{
+        uint64_t taken = 0;
+        uint32_t n = 0;
+
+        budget -= budget % MM_PAGE_SIZE;
+        for (; n < g->n_ranges && n < WORKER_RANGES_MAX && taken < budget; n++) {
+                struct worker_range *range = &p->ranges.ranges[n];
+
+                *range = g->ranges[n];
+                range->end = MIN(range->end, range->start + (budget - taken));
+                taken += range->end - range->start;
+        }
+        p->ranges.n = n;
+        p->header.size += (uint32_t) (n * sizeof(*g->ranges));
+        return taken;
 }
 
 static void next(struct job *j)
@@ -50,74 +128,72 @@ static void next(struct job *j)
         for (; j->next < j->n_ranges; j->next++) {
                 const struct job_ranges *current = &j->ranges[j->next];
                 const struct job_target *t = &j->targets[current->target];
-                struct registered *g = registry_find(&j->manager->registry, t->pid, t->start_ticks);
+                struct registered *g = find_registered(j, current);
                 union worker_packet p;
-                uint32_t n;
+                uint64_t left;
+                bool in_cgroup;
                 int r;
 
                 if (!g)
                         continue;
-                n = (uint32_t) MIN(g->n_ranges, (size_t) WORKER_RANGES_MAX);
                 worker_packet_init(&p, WORKER_UNREGISTER, sizeof(p.ranges));
                 p.ranges.index = current->target;
                 p.ranges.pid = t->pid;
                 p.ranges.start_ticks = t->start_ticks;
-                p.ranges.n = n;
-                memcpy(p.ranges.ranges, g->ranges, n * sizeof(*g->ranges));
-                p.header.size += (uint32_t) (n * sizeof(*g->ranges));
+                left = memory_left(j, t, &in_cgroup);
+                if (take_ranges(g, left - MIN(left, (uint64_t) RESERVE_BYTES), &p) == 0) {
+                        (void) report_count(&j->report.skipped, "memory ran out", 1);
+                        continue;
+                }
                 j->ranges_done = 0;
-                job_set_progress(j, (double) j->next / (double) j->n_ranges);
-                r = worker_call(j->manager->worker, &p, t->dir_fd, on_advised, on_advise_done, j);
+                job_set_progress(j, PROGRESS_UNREGISTERED * (double) j->next / (double) j->n_ranges);
+                r = job_call(j, &p, t->dir_fd, on_advised, on_advise_done);
                 if (r < 0)
                         job_fail_errno(j, r, "Cannot call the worker");
                 return;
         }
-        manager_refresh(j->manager);
-        job_finish(j);
+        job_ksm_run(j, KSM_PASSES, finish);
 }
 
-/* Each merged page needs a frame of its own again. */
-static bool memory_suffices(struct job *j, uint64_t needed)
+static void on_counted(void *userdata, int error)
 {
-        uint64_t available;
+        struct job *j = userdata;
 
-        if (j->selector.force || memory_available(j->manager->proc_fd, &available) < 0 || needed <= available)
-                return true;
-        job_fail(j, MERGEMEM_ERROR_NO_MEMORY,
-                 "Unmerging takes up to %s, and %s are available; force goes ahead as far as memory lasts.",
-                 FORMAT_BYTES(needed), FORMAT_BYTES(available));
-        return false;
+        for (size_t i = 0; i < j->n_ranges; i++) {
+                const struct registered *g = find_registered(j, &j->ranges[i]);
+
+                j->ranges[i].n_pages = g ? g->merging_pages : 0;
+        }
+        if (!j->selector.force && !memory_suffices(j))
+                return;
+        job_accept(j);
+        job_set_state(j, JOB_MERGING);
+        j->next = 0;
+        next(j);
 }
 
 void job_unmerge(struct job *j)
 {
-        uint64_t needed = 0;
         int r;
 
         for (size_t i = 0; i < j->n_targets; i++) {
                 const struct job_target *t = &j->targets[i];
-                const struct registered *g = registry_find(&j->manager->registry, t->pid, t->start_ticks);
 
-                if (!g)
+                if (!registry_find(&j->manager->registry, t->pid, t->start_ticks))
                         continue;
-                needed += g->merging_pages * MM_PAGE_SIZE;
                 j->report.n_processes++;
-                r = job_ranges_append(j, (uint32_t) i, NULL, 0, g->merging_pages);
+                r = job_ranges_append(j, (uint32_t) i, NULL, 0, 0);
                 if (r < 0) {
                         job_fail_errno(j, r, "Cannot plan");
                         return;
                 }
         }
         if (j->n_ranges == 0) {
-                job_fail(j, MERGEMEM_ERROR_NOTHING_MATCHES, "None of these processes has memory that mergemem registered.");
+                job_fail(j, MERGEMEM_ERROR_NOTHING_MATCHES,
+                         "None of these processes has memory that mergemem registered.");
                 return;
         }
-        if (!memory_suffices(j, needed))
-                return;
-        job_accept(j);
-        job_set_state(j, JOB_MERGING);
-        for (size_t i = 0; i < j->n_ranges; i++)
-                j->report.n_unmerged += j->ranges[i].n_pages;
-        j->next = 0;
-        next(j);
+        j->generation = worker_generation(j->manager->worker);
+        /* How much memory it takes depends on what is merged now. */
+        refresh_start(&j->refresh, &j->manager->registry, j->manager->worker, on_counted, j);
 }

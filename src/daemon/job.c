@@ -102,6 +102,7 @@ void job_clear_targets(struct job *j)
                 safe_close(j->targets[i].pid_fd);
                 free(j->targets[i].exe);
                 free(j->targets[i].cgroup);
+                free(j->targets[i].domain_text);
         }
         free(j->targets);
         j->targets = NULL;
@@ -122,6 +123,7 @@ static void stop_working(struct job *j)
 {
         worker_forget(j->manager->worker, j);
         resolve_stop(&j->resolve);
+        refresh_stop(&j->refresh);
         if (j->manager->running == j)
                 manager_stop_ksm(j->manager);
         j->list = process_list_free(j->list);
@@ -164,8 +166,8 @@ void job_accept(struct job *j)
         r = job_export(j);
         if (r >= 0) {
                 j->announced = true;
-                (void) sd_bus_emit_signal(j->manager->bus, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE, "JobNew", "uo",
-                                          j->id, j->path);
+                (void) sd_bus_emit_signal(j->manager->bus, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE,
+                                          "JobNew", "uo", j->id, j->path);
                 r = sd_bus_reply_method_return(j->call, "o", j->path);
         }
         if (r < 0)
@@ -192,12 +194,12 @@ static void end(struct job *j, enum job_state state)
         job_set_state(j, state);
         if (m->running == j)
                 m->running = NULL;
-        log_info("Job %u, %s: %s%s%s.", j->id, job_type_to_string(j->type), job_state_to_string(state),
-                 j->error_message ? ", " : "", j->error_message ?: "");
+        log_info("Job %u, %s: %s%s%s", j->id, job_type_to_string(j->type), job_state_to_string(state),
+                 j->error_message ? ": " : ".", j->error_message ?: "");
 
         if (j->announced) {
-                (void) sd_bus_emit_signal(m->bus, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE, "JobRemoved", "uos",
-                                          j->id, j->path, job_state_to_string(state));
+                (void) sd_bus_emit_signal(m->bus, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE, "JobRemoved",
+                                          "uos", j->id, j->path, job_state_to_string(state));
                 r = sd_event_add_time_relative(m->event, &j->timer, CLOCK_MONOTONIC, JOB_KEEP_USEC, 0,
                                                on_kept_long_enough, j);
                 if (r < 0)
@@ -228,7 +230,8 @@ void job_fail(struct job *j, const char *error_name, const char *format, ...)
                 j->error_message = bus_text(message);
         j->error_name = strdup(error_name);
         if (j->call) {
-                (void) sd_bus_reply_method_errorf(j->call, error_name, "%s", j->error_message ?: "Out of memory.");
+                (void) sd_bus_reply_method_errorf(j->call, error_name, "%s",
+                                                  j->error_message ?: "Out of memory.");
                 j->call = sd_bus_message_unref(j->call);
         }
         end(j, JOB_FAILED);
@@ -274,7 +277,8 @@ void job_start(struct job *j)
         job_select(j);
 }
 
-int job_ranges_append(struct job *j, uint32_t target, const struct worker_range *ranges, size_t n, uint64_t n_pages)
+int job_ranges_append(struct job *j, uint32_t target, const struct worker_range *ranges, size_t n,
+                      uint64_t n_pages)
 {
         struct job_ranges *all;
         struct worker_range *copy;
@@ -288,6 +292,7 @@ int job_ranges_append(struct job *j, uint32_t target, const struct worker_range 
                 return -ENOMEM;
         if (n > 0)
                 memcpy(copy, ranges, n * sizeof(*copy));
-        all[j->n_ranges++] = (struct job_ranges) { .target = target, .ranges = copy, .n = n, .n_pages = n_pages };
+        all[j->n_ranges++] =
+                (struct job_ranges) { .target = target, .ranges = copy, .n = n, .n_pages = n_pages };
         return 0;
 }

@@ -25,13 +25,15 @@ struct job_target {
         pid_t pid;
         uint64_t start_ticks;
         int dir_fd, pid_fd;
-        uint32_t domain; /* index into report.domains */
+        pid_t parent;
+        char *domain_text;
+        uint32_t domain; /* index into report.domains, if selected */
         struct mm_file_id exe_id;
         char *exe;
         bool selected; /* else only asked what KSM holds of it */
+        bool hung;     /* it held the worker up: not touched again */
         char *cgroup;
-        bool registered;    /* has memory in KSM's hands, whoever put it there */
-        uint64_t ksm_pages; /* merged before the job */
+        bool registered; /* has memory in KSM's hands, whoever put it there */
 };
 
 /* Ranges of one target to register or to give back. */
@@ -66,7 +68,7 @@ struct job {
         size_t n_targets;
         uint64_t n_expected_pages;
 
-        size_t next; /* what the step at hand works on: value, library, target, ranges */
+        size_t next;         /* what the step at hand works on: value, library, target, ranges */
         unsigned generation; /* of the worker that knows the round */
         unsigned n_restarts;
         uint32_t part, n_parts;
@@ -77,7 +79,16 @@ struct job {
         struct job_ranges *ranges;
         size_t n_ranges;
         uint64_t ranges_done;
-        uint64_t full_scans, ksmd_cpu_nsec, deadline_usec;
+        struct refresh refresh;
+        struct job_target *busy; /* that the running call is about */
+
+        /* While ksmd works for the job. */
+        struct {
+                void (*then)(struct job *j);
+                unsigned passes;
+                double progress; /* before */
+                uint64_t full_scans, cpu_nsec, deadline_usec;
+        } ksm;
 };
 
 const char *job_type_to_string(enum job_type type);
@@ -116,15 +127,28 @@ void job_select(struct job *j);
 void job_scan(struct job *j);
 /* The next part of the hashes, or the end. */
 void job_next_part(struct job *j);
+/* Calls the worker for the round at hand; one that knows nothing of it gives -EPIPE. */
+int job_call(struct job *j, const union worker_packet *p, int fd, worker_row_t row, worker_done_t done);
+/* The same about one process. */
+int job_call_target(struct job *j, struct job_target *t, const union worker_packet *p, worker_row_t row,
+                    worker_done_t done);
 /* Whether @error is one that another try may not meet; then it is under way. */
 bool job_retry(struct job *j, int error);
 
 /* job-merge.c: groups -> shared memory. Ends in job_next_part(). */
 void job_merge(struct job *j);
+void job_plan(struct job *j);
+
+/* job-census.c: who else has memory in KSM's hands. Ends in job_plan(). */
+void job_census(struct job *j);
+
+/* job-ksm.c: lets ksmd make @passes passes over what is registered, then calls @then. */
+void job_ksm_run(struct job *j, unsigned passes, void (*then)(struct job *j));
 
 /* job-unmerge.c */
 void job_unmerge(struct job *j);
-int job_ranges_append(struct job *j, uint32_t target, const struct worker_range *ranges, size_t n, uint64_t n_pages);
+int job_ranges_append(struct job *j, uint32_t target, const struct worker_range *ranges, size_t n,
+                      uint64_t n_pages);
 
 /* job-bus.c */
 int job_export(struct job *j);

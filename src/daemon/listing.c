@@ -73,7 +73,8 @@ static void fail(struct listing *l, int error)
         listing_free(l);
 }
 
-static int append_process(struct listing *l, const struct mm_process *p, const char *unit, enum exclusion why)
+static int append_process(struct listing *l, const struct mm_process *p, const char *unit,
+                          enum exclusion why)
 {
         const struct registered *g = registry_find(&l->manager->registry, p->pid, p->start_ticks);
         _cleanup_(freep) char *exe = NULL, *cgroup = NULL, *comm = NULL;
@@ -85,10 +86,9 @@ static int append_process(struct listing *l, const struct mm_process *p, const c
         if (!comm || !exe || !cgroup)
                 return -ENOMEM;
         return sd_bus_message_append(l->reply, "(usustta{sv})", (uint32_t) p->pid, comm, p->ruid, unit ?: "",
-                                     p->rss_anon_bytes, (g ? g->merging_pages : 0) * MM_PAGE_SIZE, 3,
-                                     "exe", "s", exe,
-                                     "cgroup", "s", cgroup,
-                                     "excluded", "s", exclusion_to_string(why));
+                                     p->rss_anon_bytes, (g ? g->merging_pages : 0) * MM_PAGE_SIZE, 3, "exe",
+                                     "s", exe, "cgroup", "s", cgroup, "excluded", "s",
+                                     exclusion_to_string(why));
 }
 
 static int on_process(void *userdata, struct mm_process *p, const char *unit)
@@ -144,7 +144,8 @@ static void append_libraries(struct listing *l)
 
                 if (path)
                         r = sd_bus_message_append(l->reply, "(sttuta{sv})", path, (uint64_t) row->file.dev,
-                                                  (uint64_t) row->file.ino, row->n_processes, row->private_bytes, 0);
+                                                  (uint64_t) row->file.ino, row->n_processes,
+                                                  row->private_bytes, 0);
                 if (r < 0) {
                         fail(l, r);
                         return;
@@ -161,7 +162,8 @@ static bool library_is_asked_for(struct listing *l, const struct mm_file_id *fil
                 const struct selector_value *v = &l->selector.values[i];
 
                 if (v->kind == SELECTOR_SHLIB &&
-                    (mm_file_id_known(&v->file) ? mm_file_id_equal(&v->file, file) : mm_library_name_match(v->text, path)))
+                    (mm_file_id_known(&v->file) ? mm_file_id_equal(&v->file, file)
+                                                : mm_library_name_match(v->text, path)))
                         return true;
         }
         return false;
@@ -246,13 +248,15 @@ static void on_resolve_done(void *userdata, int error)
         int r = error;
 
         if (r == -ESRCH) {
-                (void) sd_bus_reply_method_errorf(l->call, MERGEMEM_ERROR_NO_SUCH_USER, "There is no user \"%s\".",
+                (void) sd_bus_reply_method_errorf(l->call, MERGEMEM_ERROR_NO_SUCH_USER,
+                                                  "There is no user \"%s\".",
                                                   l->selector.values[l->resolve.next].text);
                 listing_free(l);
                 return;
         }
         if (r >= 0)
-                r = process_list_new(l->manager->event, l->manager->proc_fd, on_process, on_list_done, l, &l->list);
+                r = process_list_new(l->manager->event, l->manager->proc_fd, on_process, on_list_done, l,
+                                     &l->list);
         if (r < 0)
                 fail(l, r);
 }
@@ -271,12 +275,15 @@ int listing_new(Manager *manager, bool libraries, struct selector *s, sd_bus_mes
         l = malloc(sizeof(*l));
         if (!l)
                 return -ENOMEM;
-        *l = (struct listing) { .manager = manager, .call = sd_bus_message_ref(m), .libraries = libraries, .selector = *s };
+        *l = (struct listing) {
+                .manager = manager, .call = sd_bus_message_ref(m), .libraries = libraries, .selector = *s
+        };
         *s = (struct selector) {};
         listings[manager->n_listings++] = l;
         r = sd_bus_message_new_method_return(m, &l->reply);
         if (r >= 0)
-                r = sd_bus_message_open_container(l->reply, 'a', libraries ? "(sttuta{sv})" : "(usustta{sv})");
+                r = sd_bus_message_open_container(l->reply, 'a',
+                                                  libraries ? "(sttuta{sv})" : "(usustta{sv})");
         if (r < 0) {
                 listing_free(l);
                 return r;

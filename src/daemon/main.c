@@ -48,8 +48,9 @@ static int parse_argv(int argc, char *argv[], Manager *m)
                 case ARG_MECHANISM:
                         m->mechanism_option = mechanism_from_string(optarg);
                         if (m->mechanism_option == MECHANISM_INVALID_)
-                                return log_error_errno(-EINVAL, "--mechanism=%s: not one of auto, direct, ksm, observe.",
-                                                       optarg);
+                                return log_error_errno(
+                                        -EINVAL, "--mechanism=%s: not one of auto, direct, ksm, observe.",
+                                        optarg);
                         break;
                 case ARG_CONFIG:
                         m->conf_path = optarg;
@@ -57,7 +58,8 @@ static int parse_argv(int argc, char *argv[], Manager *m)
                 case ARG_LOG_LEVEL:
                         m->log_level_option = log_level_from_string(optarg);
                         if (m->log_level_option < 0)
-                                return log_error_errno(-EINVAL, "--log-level=%s: not a level of syslog(3).", optarg);
+                                return log_error_errno(-EINVAL, "--log-level=%s: not a level of syslog(3).",
+                                                       optarg);
                         break;
                 default:
                         return -EINVAL;

@@ -15,17 +15,20 @@ static int check_job(const Manager *m, enum job_type type, const struct selector
                 return sd_bus_error_set(error, MERGEMEM_ERROR_BAD_SELECTOR,
                                         "The selector is empty: say what is meant, or \"all\".");
         if (s->trust != TRUST_USER && !selector_names_processes(s))
-                return sd_bus_error_set(error, MERGEMEM_ERROR_BAD_SELECTOR,
-                                        "Trust beyond one user needs processes named by unit, cgroup, user or program.");
+                return sd_bus_error_set(
+                        error, MERGEMEM_ERROR_BAD_SELECTOR,
+                        "Trust beyond one user needs processes named by unit, cgroup, user or program.");
         if (s->trust == TRUST_CGROUP && !selector_has(s, SELECTOR_CGROUP) && !selector_has(s, SELECTOR_UNIT))
                 return sd_bus_error_set(error, MERGEMEM_ERROR_BAD_SELECTOR,
                                         "Trust within a cgroup needs a cgroup or unit in the selector.");
         if (!m->mechanisms[mechanism].works)
-                return sd_bus_error_setf(error, MERGEMEM_ERROR_NOT_SUPPORTED, "Mechanism %s does not work here: %s.",
+                return sd_bus_error_setf(error, MERGEMEM_ERROR_NOT_SUPPORTED,
+                                         "Mechanism %s does not work here: %s.",
                                          mechanism_to_string(mechanism), m->mechanisms[mechanism].reason);
         if (type == JOB_MERGE && mechanism == MECHANISM_OBSERVE)
-                return sd_bus_error_set(error, MERGEMEM_ERROR_NOT_SUPPORTED,
-                                        "Mechanism observe merges nothing; estimate shows what could be saved.");
+                return sd_bus_error_set(
+                        error, MERGEMEM_ERROR_NOT_SUPPORTED,
+                        "Mechanism observe merges nothing; estimate shows what could be saved.");
         return 0;
 }
 
@@ -43,7 +46,8 @@ static int start_job(Manager *manager, enum job_type type, sd_bus_message *m, sd
                 return r;
         r = job_new(manager, type, &s, m, &j);
         if (r == -ENOBUFS)
-                return sd_bus_error_setf(error, MERGEMEM_ERROR_LIMITS, "%u jobs are waiting already.", JOBS_MAX);
+                return sd_bus_error_setf(error, MERGEMEM_ERROR_LIMITS, "%u jobs are waiting already.",
+                                         JOBS_MAX);
         if (r < 0)
                 return r;
         if (manager->running)
@@ -78,7 +82,8 @@ static int start_listing(Manager *manager, bool libraries, sd_bus_message *m, sd
                 return r;
         r = listing_new(manager, libraries, &s, m);
         if (r == -ENOBUFS)
-                return sd_bus_error_setf(error, MERGEMEM_ERROR_LIMITS, "%u lists are being made already.", LISTINGS_MAX);
+                return sd_bus_error_setf(error, MERGEMEM_ERROR_LIMITS, "%u lists are being made already.",
+                                         LISTINGS_MAX);
         return r;
 }
 
@@ -105,8 +110,9 @@ static int method_list_jobs(sd_bus_message *m, void *userdata, sd_bus_error *err
                 const struct job *j = manager->jobs[i];
 
                 if (j->announced)
-                        r = sd_bus_message_append(reply, "(uossda{sv})", j->id, j->path, job_type_to_string(j->type),
-                                                  job_state_to_string(j->state), j->progress, 0);
+                        r = sd_bus_message_append(reply, "(uossda{sv})", j->id, j->path,
+                                                  job_type_to_string(j->type), job_state_to_string(j->state),
+                                                  j->progress, 0);
         }
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
@@ -170,24 +176,30 @@ static int get_registered(sd_bus *bus, const char *path, const char *interface, 
 /* All methods are for the privileged: sd-bus asks for CAP_SYS_ADMIN unless a method says otherwise. */
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD_WITH_ARGS("Merge", SD_BUS_ARGS("a{sv}", what), SD_BUS_RESULT("o", job), method_merge, 0),
-        SD_BUS_METHOD_WITH_ARGS("Unmerge", SD_BUS_ARGS("a{sv}", what), SD_BUS_RESULT("o", job), method_unmerge, 0),
-        SD_BUS_METHOD_WITH_ARGS("Estimate", SD_BUS_ARGS("a{sv}", what), SD_BUS_RESULT("o", job), method_estimate, 0),
+        SD_BUS_METHOD_WITH_ARGS("Merge", SD_BUS_ARGS("a{sv}", what), SD_BUS_RESULT("o", job), method_merge,
+                                0),
+        SD_BUS_METHOD_WITH_ARGS("Unmerge", SD_BUS_ARGS("a{sv}", what), SD_BUS_RESULT("o", job),
+                                method_unmerge, 0),
+        SD_BUS_METHOD_WITH_ARGS("Estimate", SD_BUS_ARGS("a{sv}", what), SD_BUS_RESULT("o", job),
+                                method_estimate, 0),
         SD_BUS_METHOD_WITH_ARGS("ListLibraries", SD_BUS_ARGS("a{sv}", what),
                                 SD_BUS_RESULT("a(sttuta{sv})", libraries), method_list_libraries, 0),
         SD_BUS_METHOD_WITH_ARGS("ListProcesses", SD_BUS_ARGS("a{sv}", what),
                                 SD_BUS_RESULT("a(usustta{sv})", processes), method_list_processes, 0),
-        SD_BUS_METHOD_WITH_ARGS("ListJobs", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(uossda{sv})", jobs), method_list_jobs, 0),
+        SD_BUS_METHOD_WITH_ARGS("ListJobs", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(uossda{sv})", jobs),
+                                method_list_jobs, 0),
         SD_BUS_SIGNAL_WITH_ARGS("JobNew", SD_BUS_ARGS("u", id, "o", job), 0),
         SD_BUS_SIGNAL_WITH_ARGS("JobRemoved", SD_BUS_ARGS("u", id, "o", job, "s", result), 0),
         SD_BUS_PROPERTY("Version", "s", NULL, offsetof(Manager, version), SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Mechanism", "s", get_mechanism, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("MechanismReason", "s", NULL, offsetof(Manager, mechanism_reason), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("MechanismReason", "s", NULL, offsetof(Manager, mechanism_reason),
+                        SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Mechanisms", "a(sbs)", get_mechanisms, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("SavedBytes", "t", get_total, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("SavedGrossBytes", "t", get_total, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("MetadataBytes", "t", get_total, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("SharedFrames", "t", NULL, offsetof(Manager, registry.n_shared), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("SharedFrames", "t", NULL, offsetof(Manager, registry.n_shared),
+                        SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("MergedPages", "t", get_total, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("RegisteredProcesses", "u", get_registered, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("PagesScannedTotal", "t", NULL, offsetof(Manager, n_scanned_total), 0),
@@ -196,15 +208,17 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("PagesBrokenTotal", "t", NULL, offsetof(Manager, registry.n_broken), 0),
         SD_BUS_PROPERTY("CPUUsageNSec", "t", get_total, 0, 0),
         SD_BUS_PROPERTY("KsmdCPUUsageNSec", "t", NULL, offsetof(Manager, ksmd_cpu_nsec), 0),
-        SD_BUS_PROPERTY("LastScanUSec", "t", NULL, offsetof(Manager, last_scan_usec), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("LastScanUSec", "t", NULL, offsetof(Manager, last_scan_usec),
+                        SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_VTABLE_END,
 };
 
 void manager_emit_totals(Manager *m)
 {
-        (void) sd_bus_emit_properties_changed(m->bus, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE, "SavedBytes",
-                                              "SavedGrossBytes", "MetadataBytes", "SharedFrames", "MergedPages",
-                                              "RegisteredProcesses", "LastScanUSec", NULL);
+        (void) sd_bus_emit_properties_changed(m->bus, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE,
+                                              "SavedBytes", "SavedGrossBytes", "MetadataBytes",
+                                              "SharedFrames", "MergedPages", "RegisteredProcesses",
+                                              "LastScanUSec", NULL);
 }
 
 /* So that whoever explores the bus finds the jobs. */
@@ -267,12 +281,13 @@ int manager_connect_bus(Manager *m)
         r = open_bus(m);
         if (r < 0)
                 return log_error_errno(r, "Cannot connect to the bus %s: %m", m->bus_address);
-        r = sd_bus_add_object_vtable(m->bus, NULL, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE, manager_vtable, m);
+        r = sd_bus_add_object_vtable(m->bus, NULL, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE, manager_vtable,
+                                     m);
         if (r >= 0)
                 r = sd_bus_add_node_enumerator(m->bus, NULL, MERGEMEM_PATH, enumerate_jobs, m);
         if (r >= 0)
-                r = sd_bus_match_signal(m->bus, NULL, NULL, "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
-                                        "Disconnected", on_disconnected, m);
+                r = sd_bus_match_signal(m->bus, NULL, NULL, "/org/freedesktop/DBus/Local",
+                                        "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, m);
         if (r >= 0)
                 r = sd_bus_attach_event(m->bus, m->event, SD_EVENT_PRIORITY_NORMAL);
         if (r < 0)

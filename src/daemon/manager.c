@@ -69,6 +69,7 @@ Manager *manager_free(Manager *m)
         while (m->n_listings > 0)
                 listing_free(m->listings[m->n_listings - 1]);
         free(m->listings);
+        refresh_stop(&m->refresh);
         worker_free(m->worker);
         sd_event_source_disable_unref(m->refresh_source);
         registry_done(&m->registry);
@@ -90,10 +91,12 @@ void manager_notify_status(Manager *m)
         uint64_t saved = registry_saved_frames(&m->registry) * MM_PAGE_SIZE;
 
         if (m->running)
-                (void) sd_notifyf(0, "STATUS=Job %u, %s: %s.", m->running->id, job_type_to_string(m->running->type),
+                (void) sd_notifyf(0, "STATUS=Job %u, %s: %s.", m->running->id,
+                                  job_type_to_string(m->running->type),
                                   job_state_to_string(m->running->state));
         else
-                (void) sd_notifyf(0, "STATUS=%s saved by %s.", FORMAT_BYTES(saved), mechanism_to_string(m->mechanism));
+                (void) sd_notifyf(0, "STATUS=%s saved by %s.", FORMAT_BYTES(saved),
+                                  mechanism_to_string(m->mechanism));
 }
 
 void manager_dispatch(Manager *m)
@@ -119,7 +122,8 @@ void manager_mark_hung(Manager *m, pid_t pid, uint64_t start_ticks)
 bool manager_is_hung(const Manager *m, pid_t pid, uint64_t start_ticks)
 {
         for (size_t i = 0; i < ELEMENTSOF(m->hung); i++)
-                if (m->hung[i].pid == pid && m->hung[i].start_ticks == start_ticks && m->hung[i].until_usec > now_usec())
+                if (m->hung[i].pid == pid && m->hung[i].start_ticks == start_ticks &&
+                    m->hung[i].until_usec > now_usec())
                         return true;
         return false;
 }
@@ -146,7 +150,8 @@ uint64_t manager_ksmd_cpu_nsec(const Manager *m)
         struct timespec ts;
         clockid_t clock;
 
-        if (m->ksmd_pid <= 0 || clock_getcpuclockid(m->ksmd_pid, &clock) != 0 || clock_gettime(clock, &ts) < 0)
+        if (m->ksmd_pid <= 0 || clock_getcpuclockid(m->ksmd_pid, &clock) != 0 ||
+            clock_gettime(clock, &ts) < 0)
                 return 0;
         return (uint64_t) ts.tv_sec * 1000000000U + (uint64_t) ts.tv_nsec;
 }
@@ -160,45 +165,12 @@ uint64_t manager_cpu_nsec(const Manager *m)
         return (uint64_t) ts.tv_sec * 1000000000U + (uint64_t) ts.tv_nsec + worker_cpu_nsec(m->worker);
 }
 
-static void refresh_next(Manager *m);
-
-static void on_refreshed(void *userdata, const union worker_packet *row)
-{
-        Manager *m = userdata;
-        struct registered *g = registry_find(&m->registry, m->refresh.pid, m->refresh.start_ticks);
-
-        if (row->header.type != WORKER_ROW_KSM || row->ksm_row.error < 0 || !g)
-                return;
-        g->merging_pages = row->ksm_row.merging_pages + row->ksm_row.zero_pages;
-        g->rmap_items = row->ksm_row.rmap_items;
-}
-
-static void on_refresh_done(void *userdata, int error)
+static void on_refreshed(void *userdata, int error)
 {
         Manager *m = userdata;
 
-        m->refresh.index++;
-        refresh_next(m);
-}
-
-static void refresh_next(Manager *m)
-{
-        const struct registered *g;
-        union worker_packet p;
-
-        if (m->refresh.index >= m->registry.n_items) {
-                m->refresh.running = false;
-                registry_refreshed(&m->registry);
-                manager_emit_totals(m);
-                manager_notify_status(m);
-                return;
-        }
-        g = m->registry.items[m->refresh.index];
-        m->refresh.pid = g->pid;
-        m->refresh.start_ticks = g->start_ticks;
-        worker_packet_init(&p, WORKER_REFRESH, sizeof(p.target));
-        if (worker_call(m->worker, &p, g->dir_fd, on_refreshed, on_refresh_done, m) < 0)
-                m->refresh.running = false;
+        manager_emit_totals(m);
+        manager_notify_status(m);
 }
 
 static int on_refresh(sd_event_source *source, uint64_t usec, void *userdata)
@@ -207,11 +179,8 @@ static int on_refresh(sd_event_source *source, uint64_t usec, void *userdata)
 
         (void) sd_event_source_set_time_relative(source, REFRESH_USEC);
         (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-        if (m->refresh.running)
-                return 0;
-        m->refresh.running = true;
-        m->refresh.index = 0;
-        refresh_next(m);
+        if (!m->refresh.running && m->registry.n_items > 0)
+                refresh_start(&m->refresh, &m->registry, m->worker, on_refreshed, m);
         return 0;
 }
 
@@ -282,8 +251,11 @@ static int open_runtime_directory(Manager *m)
         if (m->lock_fd < 0)
                 return log_error_errno(-errno, "Cannot open %s/lock: %m", path);
         if (flock(m->lock_fd, LOCK_EX | LOCK_NB) < 0)
-                return log_error_errno(-errno, errno == EWOULDBLOCK ? "Another mergememd is running already (it holds %s/lock)." :
-                                                                      "Cannot lock %s/lock: %m", path);
+                return log_error_errno(-errno,
+                                       errno == EWOULDBLOCK
+                                               ? "Another mergememd is running already (it holds %s/lock)."
+                                               : "Cannot lock %s/lock: %m",
+                                       path);
         return 0;
 }
 
@@ -325,8 +297,8 @@ static int add_events(Manager *m)
         if (r >= 0)
                 r = sd_event_set_watchdog(m->event, true);
         if (r >= 0)
-                r = sd_event_add_time_relative(m->event, &m->refresh_source, CLOCK_MONOTONIC, REFRESH_SOON_USEC,
-                                               REFRESH_SOON_USEC, on_refresh, m);
+                r = sd_event_add_time_relative(m->event, &m->refresh_source, CLOCK_MONOTONIC,
+                                               REFRESH_SOON_USEC, REFRESH_SOON_USEC, on_refresh, m);
         return r;
 }
 
@@ -370,7 +342,8 @@ int manager_start(Manager *m)
         m->registry.state_fd = m->state_fd;
         r = registry_load(&m->registry, m->proc_fd);
         if (r == -EBADMSG)
-                log_warning("The list of registered memory was damaged; it is set aside as registered.damaged.");
+                log_warning(
+                        "The list of registered memory was damaged; it is set aside as registered.damaged.");
         else if (r < 0)
                 return log_error_errno(r, "Cannot read the list of registered memory: %m");
         r = worker_new(m->event, m->proc_fd, m->state_fd, m->ksm_fd, &m->worker);
@@ -392,6 +365,7 @@ int manager_run(Manager *m)
         (void) sd_notify(0, "STOPPING=1");
         if (m->registry.n_items > 0)
                 log_info("%zu process%s keep%s memory registered with KSM; what is merged stays merged.",
-                         m->registry.n_items, m->registry.n_items == 1 ? "" : "es", m->registry.n_items == 1 ? "s" : "");
+                         m->registry.n_items, m->registry.n_items == 1 ? "" : "es",
+                         m->registry.n_items == 1 ? "s" : "");
         return r;
 }

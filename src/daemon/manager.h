@@ -4,8 +4,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
-#include "daemon/registry.h"
-#include "daemon/worker.h"
+#include "daemon/refresh.h"
 #include "lib/hash.h"
 #include "shared/conf.h"
 
@@ -47,12 +46,7 @@ struct Manager {
         pid_t ksmd_pid;
         struct registry registry;
         sd_event_source *refresh_source;
-        struct {
-                size_t index; /* into the registry */
-                pid_t pid;
-                uint64_t start_ticks;
-                bool running;
-        } refresh;
+        struct refresh refresh;
 
         struct job **jobs; /* by age */
         size_t n_jobs;

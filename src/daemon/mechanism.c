@@ -23,28 +23,33 @@ static int probe_ksm(Manager *m)
         int r;
 
 #ifndef __x86_64__
-        return note(m, MECHANISM_KSM, false, "registering memory of other processes without mergemod needs x86-64");
+        return note(m, MECHANISM_KSM, false,
+                    "registering memory of other processes without mergemod needs x86-64");
 #endif
         if (m->ksm_fd < 0)
                 return note(m, MECHANISM_KSM, false, "the kernel has no KSM (CONFIG_KSM)");
         r = mm_ksm_read(m->ksm_fd, &counters);
         if (r < 0)
-                return note(m, MECHANISM_KSM, false, "the counters of KSM in /sys/kernel/mm/ksm cannot be read");
+                return note(m, MECHANISM_KSM, false,
+                            "the counters of KSM in /sys/kernel/mm/ksm cannot be read");
         if (faccessat(m->ksm_fd, "run", W_OK, AT_EACCESS) < 0)
                 return note(m, MECHANISM_KSM, false, "/sys/kernel/mm/ksm cannot be written");
         if (counters.run == 2)
-                return note(m, MECHANISM_KSM, false, "KSM was told to unmerge everything (/sys/kernel/mm/ksm/run is 2)");
-        return note(m, MECHANISM_KSM, true, "the kernel has KSM, and memory of processes can be registered by ptrace");
+                return note(m, MECHANISM_KSM, false,
+                            "KSM was told to unmerge everything (/sys/kernel/mm/ksm/run is 2)");
+        return note(m, MECHANISM_KSM, true,
+                    "the kernel has KSM, and ptrace registers memory with it");
 }
 
 int manager_choose_mechanism(Manager *m)
 {
         static const enum mechanism order[] = { MECHANISM_DIRECT, MECHANISM_KSM, MECHANISM_OBSERVE };
-        enum mechanism wanted = m->mechanism_option != MECHANISM_INVALID_ ? m->mechanism_option : m->conf.mechanism;
+        enum mechanism wanted =
+                m->mechanism_option != MECHANISM_INVALID_ ? m->mechanism_option : m->conf.mechanism;
         char *reason;
         int r;
 
-        r = note(m, MECHANISM_DIRECT, false, "the kernel module mergemod is not available in this version");
+        r = note(m, MECHANISM_DIRECT, false, "mergemod is not available in this version");
         if (r >= 0)
                 r = probe_ksm(m);
         if (r >= 0)
@@ -54,9 +59,11 @@ int manager_choose_mechanism(Manager *m)
 
         for (size_t i = 0; i < ELEMENTSOF(order); i++)
                 if ((wanted == MECHANISM_AUTO || wanted == order[i]) && m->mechanisms[order[i]].works) {
-                        if (asprintf(&reason, "%s%s%s", m->mechanisms[order[i]].reason,
-                                     wanted != MECHANISM_AUTO || i == 0 ? "" : "; direct: ",
-                                     wanted != MECHANISM_AUTO || i == 0 ? "" : m->mechanisms[MECHANISM_DIRECT].reason) < 0)
+                        /* Under auto it is worth a word why nothing better was taken. */
+                        bool second = wanted == MECHANISM_AUTO && i > 0;
+
+                        if (asprintf(&reason, "%s%s", second ? "direct: " : "",
+                                     m->mechanisms[second ? MECHANISM_DIRECT : order[i]].reason) < 0)
                                 return log_oom();
                         free(m->mechanism_reason);
                         m->mechanism_reason = reason;
@@ -64,6 +71,7 @@ int manager_choose_mechanism(Manager *m)
                         log_info("Mechanism %s: %s.", mechanism_to_string(m->mechanism), reason);
                         return 0;
                 }
-        return log_error_errno(-EOPNOTSUPP, "Mechanism %s does not work here: %s. Mechanism=auto takes what works.",
+        return log_error_errno(-EOPNOTSUPP,
+                               "Mechanism %s does not work here: %s. Mechanism=auto takes what works.",
                                mechanism_to_string(wanted), m->mechanisms[wanted].reason);
 }

@@ -70,7 +70,7 @@ int memory_cgroup_available(int cgroup_root_fd, const char *cgroup, uint64_t *re
                  * says "max": neither limits anything. */
                 if (read_figure(cgroup_root_fd, path + 1, "memory.max", &max) >= 0 &&
                     read_figure(cgroup_root_fd, path + 1, "memory.current", &current) >= 0)
-                        least = MIN(least, max - MIN(current, max));
+                        least = MIN(least, max > current ? max - current : 0);
         }
         *ret = least;
         return 0;

@@ -19,14 +19,16 @@ static const char *const exclusion_names[EXCLUSION_MAX_] = {
 /* By base name of the program and by name of the process: each may hide behind the other. Names
  * ending in "*" are prefixes. */
 static const char *const secret_programs[] = {
-        "sshd*", "ssh-agent", "gpg-agent", "scdaemon", "keyboxd", "dirmngr", "pinentry*", "sudo", "su", "doas",
-        "polkitd", "polkit-agent*", "gnome-keyring*", "kwalletd*", "ksecretd", "keepassxc*", "systemd-homed",
-        "systemd-cryptse*", "gcr-ssh-agent", "pcscd", "sssd*", "krb5kdc", "unix_chkpwd",
+        "sshd*",          "ssh-agent", "gpg-agent", "scdaemon",   "keyboxd",       "dirmngr",
+        "pinentry*",      "sudo",      "su",        "doas",       "polkitd",       "polkit-agent*",
+        "gnome-keyring*", "kwalletd*", "ksecretd",  "keepassxc*", "systemd-homed", "systemd-cryptse*",
+        "gcr-ssh-agent",  "pcscd",     "sssd*",     "krb5kdc",    "unix_chkpwd",
 };
 static const char *const mixed_programs[] = {
-        "firefox*", "chrome*", "chromium*", "google-chrome*", "msedge*", "brave*", "opera*", "vivaldi*",
-        "epiphany*", "WebKitWebProces*", "WebKitWebProcess", "WebKitNetworkP*", "Web Content", "Isolated Web Co*",
-        "Privileged Cont*", "thunderbird*", "evolution*", "kmail*", "geary*", "qutebrowser*",
+        "firefox*",         "chrome*",         "chromium*",   "google-chrome*",   "msedge*",
+        "brave*",           "opera*",          "vivaldi*",    "epiphany*",        "WebKitWebProces*",
+        "WebKitWebProcess", "WebKitNetworkP*", "Web Content", "Isolated Web Co*", "Privileged Cont*",
+        "thunderbird*",     "evolution*",      "kmail*",      "geary*",           "qutebrowser*",
 };
 
 const char *exclusion_to_string(enum exclusion e)
@@ -39,7 +41,8 @@ static bool name_in(const char *name, const char *const *list, size_t n)
         for (size_t i = 0; i < n; i++) {
                 size_t length = strlen(list[i]);
 
-                if (list[i][length - 1] == '*' ? strncmp(name, list[i], length - 1) == 0 : streq(name, list[i]))
+                if (list[i][length - 1] == '*' ? strncmp(name, list[i], length - 1) == 0
+                                               : streq(name, list[i]))
                         return true;
         }
         return false;
@@ -80,7 +83,8 @@ enum exclusion policy_exclude(const struct mm_process *p, bool named)
         return EXCLUSION_NONE;
 }
 
-int policy_domain(enum trust trust, const struct mm_process *p, const char *unit, const char *cgroup, char **ret)
+int policy_domain(enum trust trust, const struct mm_process *p, const char *unit, const char *cgroup,
+                  char **ret)
 {
         char *domain;
         int r;
@@ -93,15 +97,21 @@ int policy_domain(enum trust trust, const struct mm_process *p, const char *unit
                 *ret = domain;
                 return 0;
         case TRUST_CGROUP:
-                r = asprintf(&domain, "cgroup %s (user namespace %ju, pid %ju, mount %ju)", cgroup,
-                             (uintmax_t) p->user_ns.ino, (uintmax_t) p->pid_ns.ino, (uintmax_t) p->mnt_ns.ino);
+                /* Who is in no cgroup of the selection shares with nobody. */
+                r = asprintf(&domain, "cgroup %s (user namespace %ju, pid %ju, mount %ju)", cgroup ?: "none",
+                             (uintmax_t) p->user_ns.ino, (uintmax_t) p->pid_ns.ino,
+                             (uintmax_t) p->mnt_ns.ino);
                 break;
         default:
                 /* root's processes share within their unit only; without systemd, within their cgroup. */
-                r = asprintf(&domain, "user %u/%u/%u/%u%s%s (user namespace %ju, pid %ju, mount %ju)", p->ruid,
-                             p->euid, p->suid, p->fsuid, p->euid == 0 ? " in " : "",
-                             p->euid != 0 ? "" : unit ? unit : p->cgroup ? p->cgroup : "no cgroup",
-                             (uintmax_t) p->user_ns.ino, (uintmax_t) p->pid_ns.ino, (uintmax_t) p->mnt_ns.ino);
+                r = asprintf(&domain, "user %u/%u/%u/%u%s%s (user namespace %ju, pid %ju, mount %ju)",
+                             p->ruid, p->euid, p->suid, p->fsuid, p->euid == 0 ? " in " : "",
+                             p->euid != 0 ? ""
+                             : unit       ? unit
+                             : p->cgroup  ? p->cgroup
+                                          : "no cgroup",
+                             (uintmax_t) p->user_ns.ino, (uintmax_t) p->pid_ns.ino,
+                             (uintmax_t) p->mnt_ns.ino);
         }
         if (r < 0)
                 return -ENOMEM;

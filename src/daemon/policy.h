@@ -7,10 +7,10 @@
 
 enum exclusion {
         EXCLUSION_NONE,
-        EXCLUSION_KERNEL,     /* kernel threads */
-        EXCLUSION_INIT,       /* PID 1 */
-        EXCLUSION_SELF,       /* the service and its worker */
-        EXCLUSION_ENDED,      /* zombies */
+        EXCLUSION_KERNEL, /* kernel threads */
+        EXCLUSION_INIT,   /* PID 1 */
+        EXCLUSION_SELF,   /* the service and its worker */
+        EXCLUSION_ENDED,  /* zombies */
         EXCLUSION_NOT_DUMPABLE,
         EXCLUSION_PRIVILEGED, /* set-uid, or capabilities beyond the user's */
         EXCLUSION_SECRETS,    /* programs that hold keys and passwords */
@@ -28,4 +28,5 @@ enum exclusion policy_exclude(const struct mm_process *p, bool named);
 /* The trust domain of @p in words that are equal for processes of one domain and for no others.
  * @unit: its systemd unit or NULL; @cgroup: for TRUST_CGROUP, the directory that the rule matched.
  * 0 and a new string, or -ENOMEM. */
-int policy_domain(enum trust trust, const struct mm_process *p, const char *unit, const char *cgroup, char **ret);
+int policy_domain(enum trust trust, const struct mm_process *p, const char *unit, const char *cgroup,
+                  char **ret);

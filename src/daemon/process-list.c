@@ -60,8 +60,8 @@ static int on_slice(sd_event_source *source, void *userdata)
         return 0;
 }
 
-int process_list_new(sd_event *event, int proc_fd, process_list_each_t each, process_list_done_t done, void *userdata,
-                     struct process_list **ret)
+int process_list_new(sd_event *event, int proc_fd, process_list_each_t each, process_list_done_t done,
+                     void *userdata, struct process_list **ret)
 {
         _cleanup_(closep) int fd = -EBADF;
         struct process_list *l;

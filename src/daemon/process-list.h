@@ -16,6 +16,6 @@ typedef void (*process_list_done_t)(void *userdata, int error);
 
 /* Starts a pass; callbacks come from the event loop. @proc_fd is borrowed. Ends itself before @done
  * is called; process_list_free() before that ends it silently. */
-int process_list_new(sd_event *event, int proc_fd, process_list_each_t each, process_list_done_t done, void *userdata,
-                     struct process_list **ret);
+int process_list_new(sd_event *event, int proc_fd, process_list_each_t each, process_list_done_t done,
+                     void *userdata, struct process_list **ret);
 struct process_list *process_list_free(struct process_list *l);

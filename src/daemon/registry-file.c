@@ -17,7 +17,8 @@ int registry_save(const struct registry *r)
         _cleanup_(fclosep) FILE *f = NULL;
         int fd;
 
-        fd = openat(r->state_fd, FILE_NAME ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        fd = openat(r->state_fd, FILE_NAME ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                    0600);
         if (fd < 0)
                 return -errno;
         f = fdopen(fd, "we");
@@ -25,11 +26,12 @@ int registry_save(const struct registry *r)
                 safe_close(fd);
                 return -ENOMEM;
         }
-        fprintf(f, FILE_HEAD "\ntotals %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", r->n_saved, r->n_merged, r->n_shared);
+        fprintf(f, FILE_HEAD "\ntotals %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", r->n_saved, r->n_merged,
+                r->n_shared);
         for (size_t i = 0; i < r->n_items; i++) {
                 const struct registered *g = r->items[i];
 
-                fprintf(f, "process %d %" PRIu64 " %" PRIu64 " %s\n", g->pid, g->start_ticks, g->base_pages, g->domain);
+                fprintf(f, "process %d %" PRIu64 " %s\n", g->pid, g->start_ticks, g->domain);
                 for (size_t k = 0; k < g->n_ranges; k++)
                         fprintf(f, "range %" PRIx64 " %" PRIx64 "\n", g->ranges[k].start, g->ranges[k].end);
         }
@@ -44,12 +46,11 @@ int registry_save(const struct registry *r)
 static int load_process(struct registry *r, int proc_fd, const char *line, struct registered **ret)
 {
         _cleanup_(mm_process_done) struct mm_process p = MM_PROCESS_NULL;
-        uint64_t start_ticks, base_pages;
+        uint64_t start_ticks;
         int pid, domain = -1, k;
 
         *ret = NULL;
-        if (sscanf(line, "process %d %" SCNu64 " %" SCNu64 " %n", &pid, &start_ticks, &base_pages, &domain) != 3 ||
-            domain < 0)
+        if (sscanf(line, "process %d %" SCNu64 " %n", &pid, &start_ticks, &domain) != 2 || domain < 0)
                 return -EBADMSG;
         k = mm_process_open(proc_fd, pid, true, &p);
         if (k < 0 || p.start_ticks != start_ticks)
@@ -58,7 +59,6 @@ static int load_process(struct registry *r, int proc_fd, const char *line, struc
         if (k < 0)
                 return k;
         *ret = registry_find(r, pid, start_ticks);
-        (*ret)->base_pages = base_pages;
         return 0;
 }
 
@@ -68,7 +68,8 @@ static int load_line(struct registry *r, int proc_fd, const char *line, struct r
 
         if (strncmp(line, "process ", 8) == 0)
                 return load_process(r, proc_fd, line, current);
-        if (sscanf(line, "range %" SCNx64 " %" SCNx64, &range.start, &range.end) != 2 || range.start >= range.end)
+        if (sscanf(line, "range %" SCNx64 " %" SCNx64, &range.start, &range.end) != 2 ||
+            range.start >= range.end)
                 return -EBADMSG;
         if (!*current)
                 return 0;
@@ -90,8 +91,10 @@ static int load_file(struct registry *r, int proc_fd, FILE *f)
                 if (i == 0)
                         k = streq(line, FILE_HEAD) ? 0 : -EBADMSG;
                 else if (i == 1)
-                        k = sscanf(line, "totals %" SCNu64 " %" SCNu64 " %" SCNu64, &r->n_saved, &r->n_merged,
-                                   &r->n_shared) == 3 ? 0 : -EBADMSG;
+                        k = sscanf(line, "totals %" SCNu64 " %" SCNu64 " %" SCNu64, &r->n_saved,
+                                   &r->n_merged, &r->n_shared) == 3
+                                    ? 0
+                                    : -EBADMSG;
                 else
                         k = load_line(r, proc_fd, line, &current);
                 if (k < 0)

@@ -51,8 +51,7 @@ void registry_drop(struct registry *r, struct registered *g)
                 break;
         }
         if (r->n_items == 0)
-                r->n_saved = r->n_merged = r->n_shared = r->n_lost = 0;
-        registry_refreshed(r);
+                r->n_saved = r->n_merged = r->n_shared = 0;
 }
 
 static int on_process_exit(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -79,7 +78,9 @@ static int new_registered(struct registry *r, pid_t pid, uint64_t start_ticks, i
         g = malloc(sizeof(*g));
         if (!g)
                 return -ENOMEM;
-        *g = (struct registered) { .pid = pid, .start_ticks = start_ticks, .dir_fd = -EBADF, .pid_fd = -EBADF };
+        *g = (struct registered) {
+                .pid = pid, .start_ticks = start_ticks, .dir_fd = -EBADF, .pid_fd = -EBADF
+        };
         g->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
         g->pid_fd = fcntl(pid_fd, F_DUPFD_CLOEXEC, 3);
         if (g->dir_fd < 0 || g->pid_fd < 0)
@@ -97,8 +98,8 @@ static int new_registered(struct registry *r, pid_t pid, uint64_t start_ticks, i
         return 0;
 }
 
-int registry_add(struct registry *r, pid_t pid, uint64_t start_ticks, int dir_fd, int pid_fd, const char *domain,
-                 const struct worker_range *ranges, size_t n)
+int registry_add(struct registry *r, pid_t pid, uint64_t start_ticks, int dir_fd, int pid_fd,
+                 const char *domain, const struct worker_range *ranges, size_t n)
 {
         struct registered *g = registry_find(r, pid, start_ticks);
         struct worker_range *sum;
@@ -128,9 +129,15 @@ int registry_remove(struct registry *r, struct registered *g, const struct worke
         k = ranges_subtract(g->ranges, g->n_ranges, ranges, n, &left, &n_left);
         if (k < 0)
                 return k;
+        if (n_left == g->n_ranges && memcmp(left, g->ranges, n_left * sizeof(*left)) == 0) {
+                free(left);
+                return 0;
+        }
         free(g->ranges);
         g->ranges = left;
         g->n_ranges = n_left;
+        /* Until the next count: what was given back was not written to. */
+        g->merging_pages = 0;
         if (n_left == 0)
                 registry_drop(r, g);
         return 0;
@@ -152,21 +159,17 @@ uint64_t registry_merged_pages(const struct registry *r)
 {
         uint64_t n = 0;
 
-        for (size_t i = 0; i < r->n_items; i++) {
-                const struct registered *g = r->items[i];
-
-                n += g->merging_pages - MIN(g->base_pages, g->merging_pages);
-        }
+        for (size_t i = 0; i < r->n_items; i++)
+                n += r->items[i]->merging_pages;
         return n;
 }
 
-void registry_refreshed(struct registry *r)
+void registry_refreshed(struct registry *r, struct registered *g, uint64_t merging_pages, uint64_t rmap_items)
 {
-        uint64_t now = registry_merged_pages(r), lost = r->n_merged > now ? r->n_merged - now : 0;
-
-        if (lost > r->n_lost)
-                r->n_broken += lost - r->n_lost;
-        r->n_lost = lost;
+        if (merging_pages < g->merging_pages)
+                r->n_broken += g->merging_pages - merging_pages;
+        g->merging_pages = merging_pages;
+        g->rmap_items = rmap_items;
 }
 
 uint64_t registry_saved_frames(const struct registry *r)

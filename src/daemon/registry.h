@@ -18,8 +18,7 @@ struct registered {
         char *domain;
         struct worker_range *ranges; /* ascending, disjoint */
         size_t n_ranges;
-        uint64_t base_pages;    /* merged before us */
-        uint64_t merging_pages; /* merged now, zero pages included */
+        uint64_t merging_pages; /* merged in these ranges, zero pages included, at the last look */
         uint64_t rmap_items;
 };
 
@@ -31,8 +30,7 @@ struct registry {
         /* Frames saved and pages merged, as measured after each merge. */
         uint64_t n_saved, n_merged;
         uint64_t n_shared; /* frames shared */
-        uint64_t n_broken; /* pages written since, in all */
-        uint64_t n_lost;   /* of n_merged, those not merged any more at the last look */
+        uint64_t n_broken; /* merged pages that a write gave a frame of their own again, in all */
 };
 
 void registry_init(struct registry *r, sd_event *event, int state_fd);
@@ -47,8 +45,8 @@ int registry_save(const struct registry *r);
 struct registered *registry_find(const struct registry *r, pid_t pid, uint64_t start_ticks);
 
 /* Adds ranges of a process; dir_fd and pid_fd are duplicated when it is new. 0, -ENOMEM, ... */
-int registry_add(struct registry *r, pid_t pid, uint64_t start_ticks, int dir_fd, int pid_fd, const char *domain,
-                 const struct worker_range *ranges, size_t n);
+int registry_add(struct registry *r, pid_t pid, uint64_t start_ticks, int dir_fd, int pid_fd,
+                 const char *domain, const struct worker_range *ranges, size_t n);
 /* Takes ranges off again; a process without any is dropped. */
 int registry_remove(struct registry *r, struct registered *g, const struct worker_range *ranges, size_t n);
 void registry_drop(struct registry *r, struct registered *g);
@@ -58,8 +56,8 @@ const char *registry_domain(const struct registry *r);
 
 /* After a measurement: @saved frames by @merged pages more, on @shared frames. */
 void registry_account(struct registry *r, uint64_t saved, uint64_t merged, uint64_t shared);
-/* New figures of the kernel have come for all processes. */
-void registry_refreshed(struct registry *r);
+/* What of @g is merged was counted anew. */
+void registry_refreshed(struct registry *r, struct registered *g, uint64_t merging_pages, uint64_t rmap_items);
 
 /* What is saved now, frames: measured, minus the pages that were written or ended since. */
 uint64_t registry_saved_frames(const struct registry *r);

@@ -127,8 +127,8 @@ static int append_counts(sd_bus_message *m, const char *key, const struct report
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'a', type);
         for (size_t i = 0; i < c->n && r >= 0; i++)
-                r = wide ? sd_bus_message_append(m, "(st)", c->items[i].name, c->items[i].n) :
-                           sd_bus_message_append(m, "(su)", c->items[i].name, (uint32_t) c->items[i].n);
+                r = wide ? sd_bus_message_append(m, "(st)", c->items[i].name, c->items[i].n)
+                         : sd_bus_message_append(m, "(su)", c->items[i].name, (uint32_t) c->items[i].n);
         for (int i = 0; i < 3 && r >= 0; i++)
                 r = sd_bus_message_close_container(m);
         return r;
@@ -170,7 +170,8 @@ static int append_domains(const struct report *report, sd_bus_message *m)
         for (size_t i = 0; i < report->n_domains && r >= 0; i++) {
                 const struct report_domain *d = &report->domains[i];
 
-                r = sd_bus_message_append(m, "(stuu)", d->text, d->n_duplicates, d->n_processes, (uint32_t) d->chosen);
+                r = sd_bus_message_append(m, "(stuu)", d->text, d->n_duplicates, d->n_processes,
+                                          (uint32_t) d->chosen);
         }
         for (int i = 0; i < 3 && r >= 0; i++)
                 r = sd_bus_message_close_container(m);
@@ -181,16 +182,13 @@ static int append_found(const struct report *report, bool ksm, bool direct, sd_b
 {
         int r;
 
-        r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}",
-                                  "duration_usec", "t", report->duration_usec,
-                                  "pages", "t", report->n_pages,
-                                  "swapped_pages", "t", report->n_swapped,
-                                  "ksm_pages", "t", report->n_ksm,
-                                  "duplicate_frames", "t", report->n_duplicates,
-                                  "zero_frames", "t", report->n_zero);
+        r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}", "duration_usec", "t", report->duration_usec,
+                                  "pages", "t", report->n_pages, "swapped_pages", "t", report->n_swapped,
+                                  "ksm_pages", "t", report->n_ksm, "duplicate_frames", "t",
+                                  report->n_duplicates, "zero_frames", "t", report->n_zero);
         if (r >= 0 && ksm && direct)
-                r = sd_bus_message_append(m, "{sv}", "mechanisms", "a(st)", 2, "direct", report->n_anonymous, "ksm",
-                                          report->n_duplicates);
+                r = sd_bus_message_append(m, "{sv}", "mechanisms", "a(st)", 2, "direct", report->n_anonymous,
+                                          "ksm", report->n_duplicates);
         else if (r >= 0 && (ksm || direct))
                 r = sd_bus_message_append(m, "{sv}", "mechanisms", "a(st)", 1, ksm ? "ksm" : "direct",
                                           ksm ? report->n_duplicates : report->n_anonymous);
@@ -218,18 +216,16 @@ int report_append(const struct report *report, const char *type, bool ksm, bool 
         if (r >= 0 && !unmerge)
                 r = append_found(report, ksm, direct, m);
         if (r >= 0 && merge) {
-                r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}",
-                                          "mechanism", "s", report->mechanism ?: "",
-                                          "merged_pages", "t", report->n_merged,
-                                          "saved_frames", "t", report->n_saved,
-                                          "shared_frames", "t", report->n_shared,
-                                          "metadata_bytes", "t", report->metadata_bytes);
+                r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}", "mechanism", "s",
+                                          report->mechanism ?: "", "merged_pages", "t", report->n_merged,
+                                          "saved_frames", "t", report->n_saved, "shared_frames", "t",
+                                          report->n_shared, "metadata_bytes", "t", report->metadata_bytes);
                 if (r >= 0)
                         r = append_counts(m, "refused", &report->refused, "(st)");
         }
         if (r >= 0 && unmerge)
-                r = sd_bus_message_append(m, "{sv}{sv}", "unmerged_pages", "t", report->n_unmerged, "duration_usec",
-                                          "t", report->duration_usec);
+                r = sd_bus_message_append(m, "{sv}{sv}", "unmerged_pages", "t", report->n_unmerged,
+                                          "duration_usec", "t", report->duration_usec);
         if (r >= 0 && (merge || unmerge))
                 r = sd_bus_message_append(m, "{sv}", "stop_usec", "t", report->stop_usec);
         if (r >= 0)

@@ -36,21 +36,24 @@ static void next(struct resolve *r)
         union worker_packet p;
         int k;
 
-        while (r->next < r->selector->n_values && !selector_value_needs_resolving(&r->selector->values[r->next]))
+        while (r->next < r->selector->n_values &&
+               !selector_value_needs_resolving(&r->selector->values[r->next]))
                 r->next++;
         if (r->next >= r->selector->n_values) {
                 r->done(r->userdata, 0);
                 return;
         }
         worker_packet_init(&p, WORKER_RESOLVE, sizeof(p.resolve));
-        p.resolve.kind = r->selector->values[r->next].kind == SELECTOR_USER ? WORKER_RESOLVE_USER : WORKER_RESOLVE_PATH;
+        p.resolve.kind = r->selector->values[r->next].kind == SELECTOR_USER ? WORKER_RESOLVE_USER
+                                                                            : WORKER_RESOLVE_PATH;
         worker_packet_text(&p, r->selector->values[r->next].text);
         k = worker_call(r->worker, &p, -1, on_row, on_done, r);
         if (k < 0)
                 r->done(r->userdata, k);
 }
 
-void resolve_start(struct resolve *r, struct worker *worker, struct selector *selector, worker_done_t done, void *userdata)
+void resolve_start(struct resolve *r, struct worker *worker, struct selector *selector, worker_done_t done,
+                   void *userdata)
 {
         *r = (struct resolve) { .worker = worker, .selector = selector, .done = done, .userdata = userdata };
         next(r);

@@ -16,5 +16,6 @@ struct resolve {
 
 /* @done is called with 0, -ESRCH if the value at @next is a user that does not exist, or another
  * error, maybe before this returns. What of a path is not found stays unknown. */
-void resolve_start(struct resolve *r, struct worker *worker, struct selector *selector, worker_done_t done, void *userdata);
+void resolve_start(struct resolve *r, struct worker *worker, struct selector *selector, worker_done_t done,
+                   void *userdata);
 void resolve_stop(struct resolve *r);

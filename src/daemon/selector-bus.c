@@ -21,8 +21,8 @@ static int add(struct selector *s, enum selector_kind kind, const char *text, pi
                         return bad(error, key, "not an absolute path");
                 return bad(error, key, "empty, too long, or not a name");
         case -E2BIG:
-                return sd_bus_error_setf(error, MERGEMEM_ERROR_LIMITS, "More than %u values in one selector.",
-                                         SELECTOR_VALUES_MAX);
+                return sd_bus_error_setf(error, MERGEMEM_ERROR_LIMITS,
+                                         "More than %u values in one selector.", SELECTOR_VALUES_MAX);
         default:
                 return -ENOMEM;
         }
@@ -38,8 +38,10 @@ static int read_values(sd_bus_message *m, struct selector *s, enum selector_kind
         r = sd_bus_message_enter_container(m, 'a', type == 'u' ? "u" : "s");
         if (r < 0)
                 return r;
-        while ((r = type == 'u' ? sd_bus_message_read(m, "u", &pid) : sd_bus_message_read(m, "s", &text)) > 0) {
-                r = pid > INT32_MAX ? bad(error, "pid", "out of range") : add(s, kind, text, (pid_t) pid, error);
+        while ((r = type == 'u' ? sd_bus_message_read(m, "u", &pid) : sd_bus_message_read(m, "s", &text)) >
+               0) {
+                r = pid > INT32_MAX ? bad(error, "pid", "out of range")
+                                    : add(s, kind, text, (pid_t) pid, error);
                 if (r < 0)
                         return r;
         }
@@ -62,10 +64,12 @@ static int read_option(sd_bus_message *m, struct selector *s, const char *key, s
                 return r;
         if (streq(key, "trust")) {
                 s->trust = trust_from_string(text);
-                return s->trust == TRUST_INVALID_ ? bad(error, key, "not \"user\", \"cgroup\" or \"system\"") : 0;
+                return s->trust == TRUST_INVALID_ ? bad(error, key, "not \"user\", \"cgroup\" or \"system\"")
+                                                  : 0;
         }
         s->mechanism = mechanism_from_string(text);
-        return s->mechanism == MECHANISM_INVALID_ ? bad(error, key, "not \"direct\", \"ksm\" or \"observe\"") : 0;
+        return s->mechanism == MECHANISM_INVALID_ ? bad(error, key, "not \"direct\", \"ksm\" or \"observe\"")
+                                                  : 0;
 }
 
 /* The signature that the value of @key must have, or NULL for an unknown one. */
@@ -97,7 +101,8 @@ static int read_entry(sd_bus_message *m, struct selector *s, sd_bus_error *error
                 return r;
         if (!streq(contents, wanted))
                 return sd_bus_error_setf(error, MERGEMEM_ERROR_BAD_SELECTOR,
-                                         "Selector \"%s\": its value has type \"%s\" and must have \"%s\".", key, contents, wanted);
+                                         "Selector \"%s\": its value has type \"%s\" and must have \"%s\".",
+                                         key, contents, wanted);
         r = sd_bus_message_enter_container(m, 'v', wanted);
         if (r < 0)
                 return r;

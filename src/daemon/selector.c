@@ -2,8 +2,9 @@
 #include "daemon/selector.h"
 
 static const char *const kind_names[SELECTOR_KIND_MAX_] = {
-        [SELECTOR_PID] = "pid",   [SELECTOR_COMM] = "comm", [SELECTOR_EXE] = "exe",     [SELECTOR_CGROUP] = "cgroup",
-        [SELECTOR_UNIT] = "unit", [SELECTOR_USER] = "user", [SELECTOR_SHLIB] = "shlib",
+        [SELECTOR_PID] = "pid",       [SELECTOR_COMM] = "comm", [SELECTOR_EXE] = "exe",
+        [SELECTOR_CGROUP] = "cgroup", [SELECTOR_UNIT] = "unit", [SELECTOR_USER] = "user",
+        [SELECTOR_SHLIB] = "shlib",
 };
 
 static const char *const trust_names[] = {
@@ -105,9 +106,9 @@ int selector_add(struct selector *s, enum selector_kind kind, const char *text, 
                 return -ENOMEM;
         s->values = values;
         if (kind != SELECTOR_PID) {
-                copy = kind == SELECTOR_CGROUP ? canonical_cgroup(text) :
-                       kind == SELECTOR_UNIT   ? canonical_unit(text) :
-                                                 strdup(text);
+                copy = kind == SELECTOR_CGROUP ? canonical_cgroup(text)
+                       : kind == SELECTOR_UNIT ? canonical_unit(text)
+                                               : strdup(text);
                 if (!copy)
                         return -ENOMEM;
         }
@@ -135,8 +136,8 @@ bool selector_is_empty(const struct selector *s)
 
 bool selector_names_processes(const struct selector *s)
 {
-        return selector_has(s, SELECTOR_EXE) || selector_has(s, SELECTOR_CGROUP) || selector_has(s, SELECTOR_UNIT) ||
-               selector_has(s, SELECTOR_USER);
+        return selector_has(s, SELECTOR_EXE) || selector_has(s, SELECTOR_CGROUP) ||
+               selector_has(s, SELECTOR_UNIT) || selector_has(s, SELECTOR_USER);
 }
 
 bool selector_value_needs_resolving(const struct selector_value *v)

@@ -47,7 +47,8 @@ static void add_parts(struct advices *a, const struct mm_vmflags *flags, size_t 
 }
 
 /* The process anew, by its number; @dir_fd, which is bound to it, says that it is the same one. */
-static int open_target(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd, struct mm_process *ret)
+static int open_target(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd,
+                       struct mm_process *ret)
 {
         int r;
 
@@ -119,7 +120,8 @@ int worker_child_advise(struct worker_child *w, const struct worker_ranges *rang
                         advised->error = error;
                         advised->stop_usec = stop_usec;
                         advised->n_foreign_bytes = i == a->n ? a->n_foreign_bytes : 0;
-                        row.header.size = (uint32_t) (sizeof(*advised) + advised->n * sizeof(struct worker_range));
+                        row.header.size =
+                                (uint32_t) (sizeof(*advised) + advised->n * sizeof(struct worker_range));
                         r = worker_child_send(w, &row);
                         if (r < 0)
                                 return r;

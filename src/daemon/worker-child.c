@@ -106,7 +106,7 @@ static int call_ksm_start(struct worker_child *w, const struct worker_ksm *ksm)
         return mm_ksm_drive_start(w->ksm_fd, w->state_fd, &settings, &w->drive);
 }
 
-static int call_refresh(struct worker_child *w, int dir_fd)
+static int call_census(struct worker_child *w, int dir_fd)
 {
         struct mm_ksm_process figures = {};
         union worker_packet row;
@@ -133,9 +133,11 @@ static int call(struct worker_child *w, union worker_packet *p, int fd)
         case WORKER_BEGIN:
                 return round_begin(&w->round, w->proc_fd, &p->begin);
         case WORKER_LIBRARY:
-                return round_add_library(&w->round, &p->library.file, worker_packet_get_text(p, sizeof(p->library)));
+                return round_add_library(&w->round, &p->library.file,
+                                         worker_packet_get_text(p, sizeof(p->library)));
         case WORKER_SCAN:
-                return round_scan(w, &p->target, worker_packet_get_text(p, sizeof(p->target)), TAKE_FD(dir_fd));
+                return round_scan(w, &p->target, worker_packet_get_text(p, sizeof(p->target)),
+                                  TAKE_FD(dir_fd));
         case WORKER_GROUP:
                 return round_group(w);
         case WORKER_PLAN:
@@ -151,8 +153,10 @@ static int call(struct worker_child *w, union worker_packet *p, int fd)
                 return 0;
         case WORKER_MEASURE:
                 return round_measure(w);
-        case WORKER_REFRESH:
-                return call_refresh(w, dir_fd);
+        case WORKER_COUNT:
+                return worker_child_count(w, &p->ranges, dir_fd);
+        case WORKER_CENSUS:
+                return call_census(w, dir_fd);
         case WORKER_LIST:
                 return round_list(w, &p->target, dir_fd);
         default:
@@ -162,7 +166,9 @@ static int call(struct worker_child *w, union worker_packet *p, int fd)
 
 int worker_child_run(int socket_fd, int proc_fd, int state_fd, int ksm_fd)
 {
-        struct worker_child w = { .socket_fd = socket_fd, .proc_fd = proc_fd, .state_fd = state_fd, .ksm_fd = ksm_fd };
+        struct worker_child w = {
+                .socket_fd = socket_fd, .proc_fd = proc_fd, .state_fd = state_fd, .ksm_fd = ksm_fd
+        };
         union worker_packet p;
         int r;
 
@@ -172,6 +178,7 @@ int worker_child_run(int socket_fd, int proc_fd, int state_fd, int ksm_fd)
         (void) signal(SIGINT, SIG_IGN);
         (void) signal(SIGHUP, SIG_IGN);
 
+        mm_kpage_open(proc_fd, &w.kpage);
         /* What a worker that was killed has left of KSM. */
         if (ksm_fd >= 0) {
                 r = mm_ksm_recover(ksm_fd, state_fd);
@@ -202,5 +209,6 @@ int worker_child_run(int socket_fd, int proc_fd, int state_fd, int ksm_fd)
         /* Without a service nobody would stop ksmd later. */
         w.drive = mm_ksm_drive_stop(w.drive);
         round_done(&w.round);
+        mm_kpage_done(&w.kpage);
         return r == 0 || r == -EPIPE ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -21,7 +21,7 @@ struct round_owner {
 /* A range that something was found in. */
 struct round_range {
         uint64_t start, end;
-        uint32_t owner; /* index into round.owners */
+        uint32_t owner;  /* index into round.owners */
         bool whole;      /* belongs to a file: registered as a whole or not at all */
         bool registered; /* with KSM, when it was looked at */
 };
@@ -61,6 +61,7 @@ struct worker_child {
         int proc_fd;
         int state_fd;
         int ksm_fd; /* /sys/kernel/mm/ksm, or negative */
+        struct mm_kpage kpage;
         struct mm_ksm_drive *drive;
         uint64_t next_mark_usec;
         uint64_t n_pages; /* for progress marks: looked at in this call */
@@ -89,6 +90,9 @@ struct round_range *round_find_range(struct round_target *t, uint64_t address);
 int round_group(struct worker_child *w);
 int round_plan(struct worker_child *w, const struct worker_plan *plan);
 int round_measure(struct worker_child *w);
+
+/* worker-count.c */
+int worker_child_count(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd);
 
 /* worker-advise.c */
 int worker_child_advise(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd, bool merge);

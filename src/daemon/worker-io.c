@@ -75,7 +75,8 @@ int worker_receive(int socket_fd, int flags, union worker_packet *ret, int *ret_
                 return 0;
 
         for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
-                if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+                if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+                    c->cmsg_len == CMSG_LEN(sizeof(int)))
                         memcpy(&fd, CMSG_DATA(c), sizeof(fd));
 
         if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || (size_t) n < sizeof(ret->header) ||

@@ -29,7 +29,8 @@ enum worker_call {
         WORKER_KSM_START,  /* worker_ksm: drive ksmd */
         WORKER_KSM_STOP,   /* none */
         WORKER_MEASURE,    /* none: what happened to the plan's pages -> WORKER_ROW_MEASURED */
-        WORKER_REFRESH,    /* worker_target + fd: KSM's figures of a process -> WORKER_ROW_KSM */
+        WORKER_CENSUS,     /* fd: KSM's figures of a process -> WORKER_ROW_KSM */
+        WORKER_COUNT,      /* worker_ranges + fd: what is merged in them now -> WORKER_ROW_KSM */
         WORKER_LIST,       /* worker_target + fd: libraries of a process -> WORKER_ROW_LIBRARY */
         WORKER_CALL_MAX_
 };
@@ -105,12 +106,12 @@ struct worker_target {
 struct worker_scanned {
         struct worker_header header;
         uint32_t index;
-        int32_t error;         /* why it could not be looked at; 0 */
-        uint64_t n_pages;      /* private pages in RAM looked at */
+        int32_t error;    /* why it could not be looked at; 0 */
+        uint64_t n_pages; /* private pages in RAM looked at */
         uint64_t n_swapped, n_ksm, n_vanished;
         uint64_t private_bytes; /* bytes of areas left out as marked private or special */
-        uint8_t matched;       /* has memory of the libraries asked for, or none was asked for */
-        uint8_t incomplete;    /* records were full: more passes are needed */
+        uint8_t matched;        /* has memory of the libraries asked for, or none was asked for */
+        uint8_t incomplete;     /* records were full: more passes are needed */
 };
 
 struct worker_matched {
@@ -180,11 +181,11 @@ struct worker_ksm {
 
 struct worker_measured {
         struct worker_header header;
-        uint64_t n_planned;        /* pages of the plan that are still there */
-        uint64_t n_merged;         /* of them, those that have moved to a shared frame */
-        uint64_t n_frames_before;  /* frames that those pages had and that nobody else maps */
-        uint64_t n_frames_shared;  /* frames they have now that were not shared before */
-        uint64_t n_gone;           /* pages of the plan that vanished or changed meanwhile */
+        uint64_t n_planned;       /* pages of the plan that are still there */
+        uint64_t n_merged;        /* of them, those that have moved to a shared frame */
+        uint64_t n_frames_before; /* frames that those pages had and that nobody else maps */
+        uint64_t n_frames_shared; /* frames they have now that were not shared before */
+        uint64_t n_gone;          /* pages of the plan that vanished or changed meanwhile */
 };
 
 struct worker_ksm_row {

@@ -115,7 +115,8 @@ struct round_range *round_find_range(struct round_target *t, uint64_t address)
 
 /* The figures' line that memory of this kind and file belongs to. Few hundred lines at most, most
  * look-ups hit one of the last. */
-static int find_owner(struct round *r, uint8_t kind, const struct mm_file_id *file, const char *name, uint32_t *ret)
+static int find_owner(struct round *r, uint8_t kind, const struct mm_file_id *file, const char *name,
+                      uint32_t *ret)
 {
         struct round_owner *owners;
         char *copy;
@@ -144,8 +145,8 @@ static int find_owner(struct round *r, uint8_t kind, const struct mm_file_id *fi
 }
 
 /* A heap has no name of its own: it is the program's. */
-static int range_owner(struct round *r, const struct mm_range *range, const struct worker_target *t, const char *exe,
-                       uint32_t *ret)
+static int range_owner(struct round *r, const struct mm_range *range, const struct worker_target *t,
+                       const char *exe, uint32_t *ret)
 {
         static const struct mm_file_id unknown = {};
 
@@ -187,7 +188,8 @@ static int lookup_elf(void *userdata, const struct mm_area *area, const struct m
         return *ret ? 1 : 0;
 }
 
-static int look(struct mm_elf_cache *cache, int dir_fd, const struct mm_file_id *exe, bool flags, struct look *ret)
+static int look(struct mm_elf_cache *cache, int dir_fd, const struct mm_file_id *exe, bool flags,
+                struct look *ret)
 {
         struct elf_lookup lookup = { .cache = cache, .dir_fd = dir_fd };
         int r;
@@ -224,8 +226,8 @@ static bool match_libraries(struct round *r, const struct mm_range *range, bool 
         for (size_t i = 0; i < r->n_libraries; i++) {
                 const struct round_library *l = &r->libraries[i];
 
-                if (mm_file_id_known(&l->file) ? mm_file_id_equal(&l->file, &range->file) :
-                                                 mm_library_name_match(l->name, range->name))
+                if (mm_file_id_known(&l->file) ? mm_file_id_equal(&l->file, &range->file)
+                                               : mm_library_name_match(l->name, range->name))
                         match = seen[i] = true;
         }
         return match;
@@ -301,15 +303,16 @@ static int scan_piece(struct scanning *s, const struct mm_range *range, const st
 
         if (found.start >= found.end)
                 return 0;
-        if ((piece->flags & MM_VM_SPECIAL) != 0 || ((piece->flags & MM_VM_PRIVATE) != 0 && !r->include_private)) {
+        if ((piece->flags & MM_VM_SPECIAL) != 0 ||
+            ((piece->flags & MM_VM_PRIVATE) != 0 && !r->include_private)) {
                 s->row->private_bytes += found.end - found.start;
                 return 0;
         }
         k = range_owner(r, range, s->t, s->exe, &found.owner);
         if (k < 0)
                 return k;
-        k = mm_scan_range(&r->scan, &s->memory, found.start, found.end, r->cross_owners ? 0 : found.owner + 1U,
-                          range->file_backed, scan_tick, s->w);
+        k = mm_scan_range(&r->scan, &s->memory, found.start, found.end,
+                          r->cross_owners ? 0 : found.owner + 1U, range->file_backed, scan_tick, s->w);
         if (k == -ENOBUFS)
                 s->row->incomplete = true;
         else if (k < 0)
@@ -380,14 +383,16 @@ int round_scan(struct worker_child *w, const struct worker_target *t, const char
 
         before = r->scan;
         worker_packet_init(&row, WORKER_ROW_SCANNED, sizeof(row.scanned));
-        k = scan_target(&(struct scanning) {
-                                .w = w,
-                                .t = t,
-                                .exe = exe,
-                                .target = target,
-                                .seen = seen,
-                                .row = &row.scanned,
-                        }, dir_fd);
+        k = scan_target(
+                &(struct scanning) {
+                        .w = w,
+                        .t = t,
+                        .exe = exe,
+                        .target = target,
+                        .seen = seen,
+                        .row = &row.scanned,
+                },
+                dir_fd);
         if (k == -ECANCELED || k == -EPIPE)
                 return k;
 

@@ -22,7 +22,7 @@ struct call {
         worker_done_t done;
         void *userdata; /* NULL: forgotten */
         int fd;
-        struct worker_header packet[]; /* header.size bytes */
+        uint64_t packet[]; /* a union worker_packet as far as header.size says */
 };
 
 struct worker {
@@ -262,7 +262,8 @@ int worker_new(sd_event *event, int proc_fd, int state_fd, int ksm_fd, struct wo
                 .ksm_fd = ksm_fd,
                 .socket_fd = -EBADF,
         };
-        r = sd_event_add_time_relative(event, &w->silence_source, CLOCK_MONOTONIC, WORKER_SILENCE_USEC, 0, on_silence, w);
+        r = sd_event_add_time_relative(event, &w->silence_source, CLOCK_MONOTONIC, WORKER_SILENCE_USEC, 0,
+                                       on_silence, w);
         if (r < 0)
                 return r;
         (void) sd_event_source_set_description(w->silence_source, "worker-silence");
@@ -311,8 +312,8 @@ struct worker *worker_free(struct worker *w)
         return NULL;
 }
 
-int worker_call(struct worker *w, const union worker_packet *packet, int fd, worker_row_t row, worker_done_t done,
-                void *userdata)
+int worker_call(struct worker *w, const union worker_packet *packet, int fd, worker_row_t row,
+                worker_done_t done, void *userdata)
 {
         struct call *c;
         int copy = -EBADF;

@@ -26,8 +26,8 @@ DEFINE_CLEANUP_FUNC(struct worker *, worker_free)
 
 /* Queues a call of what is in @packet, with a duplicate of @fd if that is not negative. 0 or -errno;
  * callbacks only follow after 0. */
-int worker_call(struct worker *w, const union worker_packet *packet, int fd, worker_row_t row, worker_done_t done,
-                void *userdata);
+int worker_call(struct worker *w, const union worker_packet *packet, int fd, worker_row_t row,
+                worker_done_t done, void *userdata);
 
 /* Calls of @userdata that wait are dropped without a word; if one runs, it is told to end and its
  * end is not reported either. */

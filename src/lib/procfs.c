@@ -34,7 +34,7 @@ static size_t without_deleted(const char *path, size_t length)
 int mm_parse_stat(const char *text, size_t size, struct mm_process *p)
 {
         const char *open = memchr(text, '(', size), *close = memrchr(text, ')', size);
-        uint64_t flags = 0, start_ticks = 0;
+        uint64_t flags = 0, start_ticks = 0, parent = 0;
         struct mm_text rest, field;
         size_t comm_length;
         char state = 0;
@@ -57,7 +57,9 @@ int mm_parse_stat(const char *text, size_t size, struct mm_process *p)
                         if (mm_text_size(&field) != 1)
                                 return -EINVAL;
                         state = *field.at;
-                } else if (i == 9 && !mm_text_number(&field, 10, &flags))
+                } else if (i == 4 && !mm_text_number(&field, 10, &parent))
+                        return -EINVAL;
+                else if (i == 9 && !mm_text_number(&field, 10, &flags))
                         return -EINVAL;
                 else if (i == 22 && !mm_text_number(&field, 10, &start_ticks))
                         return -EINVAL;
@@ -66,6 +68,7 @@ int mm_parse_stat(const char *text, size_t size, struct mm_process *p)
         memcpy(p->comm, open + 1, comm_length);
         p->comm[comm_length] = '\0';
         p->state = state;
+        p->parent = (pid_t) parent;
         p->kernel_thread = flags & TASK_FLAG_KERNEL_THREAD;
         p->start_ticks = start_ticks;
         return 0;

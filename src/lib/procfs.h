@@ -26,6 +26,7 @@ struct mm_file_id {
 
 struct mm_process {
         pid_t pid;
+        pid_t parent;
         uint64_t start_ticks; /* clock ticks from boot to start, field 22 of /proc/PID/stat */
         int dir_fd;           /* /proc/PID; owned */
         int pid_fd;           /* pidfd_open(2), owned; negative in a captured tree */
@@ -79,7 +80,7 @@ int mm_procfs_next(DIR *proc_dir, pid_t *ret_pid);
 int mm_cgroup_unit(const char *cgroup, char **ret);
 
 /* Parsers of the single files, on text that need not end in NUL. 0 or -EINVAL, and then *@p is as
- * it was. mm_parse_stat() sets comm, state, kernel_thread and start_ticks, mm_parse_status() the
+ * it was. mm_parse_stat() sets comm, state, parent, kernel_thread and start_ticks, mm_parse_status() the
  * rest that is a number. mm_parse_cgroup() gives NULL if there is no v2 hierarchy; -ENOMEM. */
 int mm_parse_stat(const char *text, size_t size, struct mm_process *p);
 int mm_parse_status(const char *text, size_t size, struct mm_process *p);

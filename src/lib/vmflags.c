@@ -91,7 +91,8 @@ static int parse_line(struct list *l, const char *line, const char *end)
         uint64_t area_start, area_end;
 
         if (*line >= 'A' && *line <= 'Z') {
-                if ((size_t) (end - line) < sizeof(vmflags) || memcmp(line, vmflags, sizeof(vmflags) - 1) != 0)
+                if ((size_t) (end - line) < sizeof(vmflags) ||
+                    memcmp(line, vmflags, sizeof(vmflags) - 1) != 0)
                         return 0;
                 if (l->n == 0)
                         return -EINVAL;

@@ -8,13 +8,13 @@
  * (Documentation/filesystems/proc.rst). */
 
 enum {
-        MM_VM_MERGEABLE = 1 << 0,   /* mg: registered with KSM */
-        MM_VM_DONTDUMP = 1 << 1,    /* dd: how libraries mark secrets */
-        MM_VM_WIPEONFORK = 1 << 2,  /* wf */
-        MM_VM_LOCKED = 1 << 3,      /* lo: mlock(2), memfd_secret(2) */
-        MM_VM_USERFAULTFD = 1 << 4, /* um, uw, ui: faults go to another program */
-        MM_VM_IO = 1 << 5,          /* io, pf, mm: memory of a device */
-        MM_VM_HUGETLB = 1 << 6,     /* ht */
+        MM_VM_MERGEABLE = 1 << 0,    /* mg: registered with KSM */
+        MM_VM_DONTDUMP = 1 << 1,     /* dd: how libraries mark secrets */
+        MM_VM_WIPEONFORK = 1 << 2,   /* wf */
+        MM_VM_LOCKED = 1 << 3,       /* lo: mlock(2), memfd_secret(2) */
+        MM_VM_USERFAULTFD = 1 << 4,  /* um, uw, ui: faults go to another program */
+        MM_VM_IO = 1 << 5,           /* io, pf, mm: memory of a device */
+        MM_VM_HUGETLB = 1 << 6,      /* ht */
         MM_VM_SHADOW_STACK = 1 << 7, /* ss */
 };
 

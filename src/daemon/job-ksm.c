@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/job.h"
+#include "lib/ksm.h"
+
+#define KSM_POLL_USEC (20U * 1000U)
+
+/* Beyond this ksmd is not working for us: stuck, or somebody else set it to crawl. */
+#define KSM_PATIENCE_USEC (120ULL * 1000U * 1000U)
+
+static void fail_call(struct job *j, int error, const char *what)
+{
+        if (!job_retry(j, error))
+                job_fail_errno(j, error, what);
+}
+
+static void on_stopped(void *userdata, int error)
+{
+        struct job *j = userdata;
+
+        j->manager->driving = false;
+        j->manager->ksmd_cpu_nsec += manager_ksmd_cpu_nsec(j->manager) - j->ksm.cpu_nsec;
+        if (error < 0)
+                fail_call(j, error, "Cannot put the knobs of KSM back");
+        else
+                j->ksm.then(j);
+}
+
+static void stop(struct job *j)
+{
+        union worker_packet p;
+        int r;
+
+        j->timer = sd_event_source_disable_unref(j->timer);
+        worker_packet_init(&p, WORKER_KSM_STOP, sizeof(p.header));
+        r = job_call(j, &p, -1, NULL, on_stopped);
+        if (r < 0)
+                fail_call(j, r, "Cannot call the worker");
+}
+
+static int on_poll(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct job *j = userdata;
+        struct mm_ksm_counters counters;
+        uint64_t passes;
+        int r;
+
+        r = mm_ksm_read(j->manager->ksm_fd, &counters);
+        if (r < 0) {
+                job_fail_errno(j, r, "Cannot read the counters of KSM");
+                return 0;
+        }
+        passes = MIN(counters.full_scans - j->ksm.full_scans, (uint64_t) j->ksm.passes);
+        job_set_progress(j, j->ksm.progress + (1.0 - j->ksm.progress) * (double) passes / j->ksm.passes);
+        if (passes >= j->ksm.passes) {
+                stop(j);
+                return 0;
+        }
+        if (usec > j->ksm.deadline_usec) {
+                (void) report_count(&j->report.refused, "ksmd did not finish in time", 1);
+                stop(j);
+                return 0;
+        }
+        r = sd_event_source_set_time_relative(source, KSM_POLL_USEC);
+        return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static void on_started(void *userdata, int error)
+{
+        struct job *j = userdata;
+        struct mm_ksm_counters counters;
+        uint64_t now = 0;
+        int r;
+
+        if (error < 0) {
+                fail_call(j, error, "Cannot start ksmd");
+                return;
+        }
+        j->manager->driving = true;
+        r = mm_ksm_read(j->manager->ksm_fd, &counters);
+        if (r >= 0)
+                r = sd_event_now(j->manager->event, CLOCK_MONOTONIC, &now);
+        if (r >= 0)
+                r = sd_event_add_time_relative(j->manager->event, &j->timer, CLOCK_MONOTONIC, KSM_POLL_USEC,
+                                               1000, on_poll, j);
+        if (r < 0) {
+                job_fail_errno(j, r, "Cannot watch ksmd");
+                return;
+        }
+        j->ksm.full_scans = counters.full_scans;
+        j->ksm.deadline_usec = now + KSM_PATIENCE_USEC;
+}
+
+void job_ksm_run(struct job *j, unsigned passes, void (*then)(struct job *j))
+{
+        const struct conf *c = &j->manager->conf;
+        union worker_packet p;
+        int r;
+
+        j->ksm.passes = passes;
+        j->ksm.then = then;
+        j->ksm.progress = j->progress;
+        j->ksm.cpu_nsec = manager_ksmd_cpu_nsec(j->manager);
+        worker_packet_init(&p, WORKER_KSM_START, sizeof(p.ksm));
+        p.ksm.pages_to_scan = (int64_t) c->ksm_pages_to_scan;
+        p.ksm.sleep_millisecs = (int64_t) c->ksm_sleep_millisecs;
+        p.ksm.use_zero_pages = c->ksm_use_zero_pages;
+        r = job_call(j, &p, -1, NULL, on_started);
+        if (r < 0)
+                fail_call(j, r, "Cannot call the worker");
+}
