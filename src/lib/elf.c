@@ -177,9 +177,9 @@ static ssize_t read_at(int fd, void *buffer, size_t size, uint64_t offset)
         return (ssize_t)done;
 }
 
-/* Whatever moved the program headers, they need not be near the beginning: patchelf(1) puts them at
- * the end. */
-static int read_elf(int fd, uint64_t base, struct mm_elf *ret)
+/* From @size bytes that begin at @base in @fd. Program headers need not be near the beginning:
+ * patchelf(1) puts them at the end. */
+static int read_elf(int fd, uint64_t base, uint64_t size, struct mm_elf *ret)
 {
         char header[sizeof(Elf64_Ehdr)];
         char table[HEADERS_MAX * sizeof(Elf64_Phdr)];
@@ -187,13 +187,15 @@ static int read_elf(int fd, uint64_t base, struct mm_elf *ret)
         ssize_t n;
         int r;
 
+        if (base > INT64_MAX || size < sizeof(header))
+                return -ENOEXEC;
         n = read_at(fd, header, sizeof(header), base);
         if (n < 0)
                 return (int)n;
         r = parse_layout(header, (size_t)n, &l);
         if (r < 0)
                 return r;
-        if (l.offset > INT64_MAX - base - sizeof(table))
+        if (l.offset > size || l.n * l.entry_size > size - l.offset)
                 return -EINVAL;
         n = read_at(fd, table, l.n * l.entry_size, base + l.offset);
         if (n < 0)
@@ -217,12 +219,12 @@ int mm_elf_read_mapped(int process_fd, uint64_t start, uint64_t end, struct mm_e
                 fd = openat(process_fd, "mem", O_RDONLY | O_CLOEXEC);
                 if (fd < 0)
                         return -errno;
-                return read_elf(fd, start, ret);
+                return read_elf(fd, start, end - start, ret);
         }
 
         if (fstat(fd, &st) < 0)
                 return -errno;
         if (!S_ISREG(st.st_mode))
                 return -ENOEXEC;
-        return read_elf(fd, 0, ret);
+        return read_elf(fd, 0, (uint64_t)st.st_size, ret);
 }

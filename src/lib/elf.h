@@ -33,8 +33,9 @@ int mm_elf_parse(const void *data, size_t size, struct mm_elf *ret);
 
 /* The same from a file that a process maps at [@start, @end): through /proc/PID/map_files, so that
  * it is that very file even if the name leads elsewhere now. Where that is not permitted
- * (CAP_CHECKPOINT_RESTORE), from the memory at @start, which has to be where offset 0 of the file
- * is mapped. Can hang on a dead file system: only for the worker. -ENOENT if no such area exists. */
+ * (CAP_CHECKPOINT_RESTORE), from the memory there, which has to be where offset 0 of the file is
+ * mapped and to hold all headers. -ENOENT if there is no such area. Can hang on a dead file system:
+ * only for the worker. */
 int mm_elf_read_mapped(int process_fd, uint64_t start, uint64_t end, struct mm_elf *ret);
 
 /* Headers by file, so that each is read once per round whatever the number of processes. Files that
