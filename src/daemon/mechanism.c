@@ -68,7 +68,7 @@ int manager_choose_mechanism(Manager *m)
                         free(m->mechanism_reason);
                         m->mechanism_reason = reason;
                         m->mechanism = order[i];
-                        log_info("Mechanism %s: %s.", mechanism_to_string(m->mechanism), reason);
+                        log_info("Using mechanism %s (%s).", mechanism_to_string(m->mechanism), reason);
                         return 0;
                 }
         return log_error_errno(-EOPNOTSUPP,

@@ -369,7 +369,8 @@ static int look_again(struct worker_child *w, uint64_t *ret_planned, uint64_t *r
                         (*ret_gone)++;
                         continue;
                 }
-                (*ret_planned)++;
+                if ((items[i].flags & MM_RECORD_KSM) == 0)
+                        (*ret_planned)++;
                 if ((page.flags & MM_PAGE_ZERO) != 0 ||
                     (mm_kpage_flags(&r->scan.kpage, page.frame, &flags, 1) == 1 &&
                      (flags & (1ULL << KPF_KSM)) != 0))

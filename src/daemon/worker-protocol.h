@@ -181,7 +181,7 @@ struct worker_ksm {
 
 struct worker_measured {
         struct worker_header header;
-        uint64_t n_planned;       /* pages of the plan that are still there */
+        uint64_t n_planned;       /* pages of the plan that were not KSM's already and are still there */
         uint64_t n_merged;        /* of them, those that have moved to a shared frame */
         uint64_t n_frames_before; /* frames that those pages had and that nobody else maps */
         uint64_t n_frames_shared; /* frames they have now that were not shared before */

@@ -2,8 +2,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -12,9 +10,6 @@
 #include "daemon/worker-child.h"
 #include "daemon/worker.h"
 #include "shared/log.h"
-
-/* The worker uses CPU time that nobody else wants. */
-#define WORKER_NICE 10
 
 struct call {
         struct call *next;
@@ -89,7 +84,6 @@ static int spawn(struct worker *w)
                 close_other_fds(pair[1], w->proc_fd, w->state_fd, w->ksm_fd);
                 (void) sigemptyset(&none);
                 (void) sigprocmask(SIG_SETMASK, &none, NULL);
-                (void) setpriority(PRIO_PROCESS, 0, WORKER_NICE);
                 _exit(worker_child_run(pair[1], w->proc_fd, w->state_fd, w->ksm_fd));
         }
         safe_close(pair[1]);
