@@ -192,7 +192,7 @@ static void on_plan_done(void *userdata, int error)
                 fail_call(j, error);
                 return;
         }
-        if (j->n_ranges == 0 && registry_domain(&j->manager->registry) == NULL) {
+        if (j->n_ranges == 0 && j->manager->registry.n_items == 0) {
                 job_next_part(j);
                 return;
         }
@@ -218,36 +218,36 @@ void job_plan(struct job *j)
                 fail_call(j, r);
 }
 
-/* With KSM one domain at a time can have registered memory: the one that has, else the one that
- * gains most. False: the job has failed. */
+/* KSM keeps no domains apart, so one at a time can have registered memory: the one that has, else
+ * the one that gains most. False: the job has failed. */
 static bool choose_domain(struct job *j)
 {
+        const struct registry *registry = &j->manager->registry;
         struct report *report = &j->report;
-        const char *held = registry_domain(&j->manager->registry);
-        size_t best = 0;
+        struct report_domain *best = NULL;
 
-        for (size_t i = 1; i < report->n_domains; i++)
-                if (report->domains[i].n_duplicates > report->domains[best].n_duplicates)
-                        best = i;
-        if (held && j->selector.trust != TRUST_SYSTEM) {
-                for (best = 0; best < report->n_domains; best++)
-                        if (streq(report->domains[best].text, held))
-                                break;
-                if (best == report->n_domains) {
-                        job_fail(j, MERGEMEM_ERROR_DOMAIN_BUSY,
-                                 "Memory of another trust domain, %s, is registered with KSM, which keeps no "
-                                 "domains apart; unmerge that first, or merge with trust \"system\".",
-                                 held);
-                        return false;
-                }
-        }
-        j->domain = (uint32_t) best;
         for (size_t i = 0; i < report->n_domains; i++) {
-                report->domains[i].chosen = i == best;
-                if (i != best && report->domains[i].n_duplicates > 0)
+                struct report_domain *d = &report->domains[i];
+
+                if (j->selector.trust != TRUST_SYSTEM && registry_other_domain(registry, d->text))
+                        continue;
+                if (!best || d->n_duplicates > best->n_duplicates)
+                        best = d;
+        }
+        if (!best) {
+                job_fail(j, MERGEMEM_ERROR_DOMAIN_BUSY,
+                         "Memory of another trust domain, %s, is registered with KSM, which keeps no "
+                         "domains apart; unmerge that first, or merge with trust \"system\".",
+                         registry_other_domain(registry, report->domains[0].text));
+                return false;
+        }
+
+        j->domain = (uint32_t) (best - report->domains);
+        best->chosen = true;
+        for (size_t i = 0; i < report->n_domains; i++)
+                if (&report->domains[i] != best && report->domains[i].n_duplicates > 0)
                         (void) report_count(&report->refused, "another trust domain",
                                             report->domains[i].n_duplicates);
-        }
         return true;
 }
 

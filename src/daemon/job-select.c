@@ -99,6 +99,8 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
         enum exclusion why;
         bool selected;
 
+        if (p->kernel_thread && streq(p->comm, "ksmd"))
+                m->ksmd_pid = p->pid;
         selected = selector_match(&j->selector, p, unit);
         why = policy_exclude(p, selector_names_processes(&j->selector));
         if (p->pid == getpid() || p->pid == worker_pid(m->worker))

@@ -47,7 +47,12 @@ static void on_advise_done(void *userdata, int error)
         struct job *j = userdata;
         const struct job_ranges *current = &j->ranges[j->next];
 
-        if (error < 0) {
+        if (error == -ETIMEDOUT) {
+                /* Its successor knows no more of this one than we do. */
+                j->generation = worker_generation(j->manager->worker);
+                (void) report_count(&j->report.skipped, exclusion_to_string(EXCLUSION_HUNG), 1);
+                j->ranges_done = 0;
+        } else if (error < 0) {
                 job_fail_errno(j, error, "The worker cannot go on");
                 return;
         }

@@ -177,9 +177,14 @@ static int on_refresh(sd_event_source *source, uint64_t usec, void *userdata)
 {
         Manager *m = userdata;
 
+        /* With nothing registered the next merge starts this again. */
+        if (m->registry.n_items == 0) {
+                on_refreshed(m, 0);
+                return 0;
+        }
         (void) sd_event_source_set_time_relative(source, REFRESH_USEC);
         (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-        if (!m->refresh.running && m->registry.n_items > 0)
+        if (!m->refresh.running)
                 refresh_start(&m->refresh, &m->registry, m->worker, on_refreshed, m);
         return 0;
 }
@@ -187,6 +192,7 @@ static int on_refresh(sd_event_source *source, uint64_t usec, void *userdata)
 void manager_refresh(Manager *m)
 {
         (void) sd_event_source_set_time_relative(m->refresh_source, REFRESH_SOON_USEC);
+        (void) sd_event_source_set_enabled(m->refresh_source, SD_EVENT_ONESHOT);
 }
 
 static int load_conf(Manager *m, struct conf *ret)
@@ -302,22 +308,8 @@ static int add_events(Manager *m)
         return r;
 }
 
-static int on_ksmd(void *userdata, struct mm_process *p, const char *unit)
-{
-        Manager *m = userdata;
-
-        if (p->kernel_thread && streq(p->comm, "ksmd"))
-                m->ksmd_pid = p->pid;
-        return 0;
-}
-
-static void on_ksmd_done(void *userdata, int error)
-{
-}
-
 int manager_start(Manager *m)
 {
-        struct process_list *list;
         int r;
 
         r = load_conf(m, &m->conf);
@@ -349,9 +341,6 @@ int manager_start(Manager *m)
         r = worker_new(m->event, m->proc_fd, m->state_fd, m->ksm_fd, &m->worker);
         if (r < 0)
                 return log_error_errno(r, "Cannot start the worker: %m");
-        r = process_list_new(m->event, m->proc_fd, on_ksmd, on_ksmd_done, m, &list);
-        if (r < 0)
-                return log_error_errno(r, "Cannot read the list of processes: %m");
         return manager_connect_bus(m);
 }
 

@@ -19,7 +19,8 @@ static void on_row(void *userdata, const union worker_packet *row)
         r->merging_pages += row->ksm_row.merging_pages;
         if (r->first_range < g->n_ranges)
                 return;
-        registry_refreshed(r->registry, g, r->merging_pages + row->ksm_row.zero_pages, row->ksm_row.rmap_items);
+        registry_refreshed(r->registry, g, r->merging_pages + row->ksm_row.zero_pages,
+                           row->ksm_row.rmap_items);
 }
 
 static void on_done(void *userdata, int error)

@@ -143,9 +143,12 @@ int registry_remove(struct registry *r, struct registered *g, const struct worke
         return 0;
 }
 
-const char *registry_domain(const struct registry *r)
+const char *registry_other_domain(const struct registry *r, const char *domain)
 {
-        return r->n_items > 0 ? r->items[0]->domain : NULL;
+        for (size_t i = 0; i < r->n_items; i++)
+                if (!streq(r->items[i]->domain, domain))
+                        return r->items[i]->domain;
+        return NULL;
 }
 
 void registry_account(struct registry *r, uint64_t saved, uint64_t merged, uint64_t shared)
@@ -164,7 +167,8 @@ uint64_t registry_merged_pages(const struct registry *r)
         return n;
 }
 
-void registry_refreshed(struct registry *r, struct registered *g, uint64_t merging_pages, uint64_t rmap_items)
+void registry_refreshed(struct registry *r, struct registered *g, uint64_t merging_pages,
+                        uint64_t rmap_items)
 {
         if (merging_pages < g->merging_pages)
                 r->n_broken += g->merging_pages - merging_pages;

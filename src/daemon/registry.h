@@ -51,13 +51,14 @@ int registry_add(struct registry *r, pid_t pid, uint64_t start_ticks, int dir_fd
 int registry_remove(struct registry *r, struct registered *g, const struct worker_range *ranges, size_t n);
 void registry_drop(struct registry *r, struct registered *g);
 
-/* The domain that has registered memory; NULL if there is none. With KSM there is one at a time. */
-const char *registry_domain(const struct registry *r);
+/* A trust domain other than @domain that has registered memory, or NULL. */
+const char *registry_other_domain(const struct registry *r, const char *domain);
 
 /* After a measurement: @saved frames by @merged pages more, on @shared frames. */
 void registry_account(struct registry *r, uint64_t saved, uint64_t merged, uint64_t shared);
 /* What of @g is merged was counted anew. */
-void registry_refreshed(struct registry *r, struct registered *g, uint64_t merging_pages, uint64_t rmap_items);
+void registry_refreshed(struct registry *r, struct registered *g, uint64_t merging_pages,
+                        uint64_t rmap_items);
 
 /* What is saved now, frames: measured, minus the pages that were written or ended since. */
 uint64_t registry_saved_frames(const struct registry *r);
