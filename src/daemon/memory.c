@@ -1,36 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <fcntl.h>
 #include <inttypes.h>
 
 #include "daemon/memory.h"
+#include "lib/text.h"
 #include "shared/macro.h"
 
-static int read_text(int dir_fd, const char *path, char *buffer, size_t size)
-{
-        _cleanup_(closep) int fd = -EBADF;
-        ssize_t n;
-
-        fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        n = read(fd, buffer, size - 1);
-        if (n < 0)
-                return -errno;
-        buffer[n] = 0;
-        return 0;
-}
+#define FILE_BYTES_MAX (64U * 1024U)
 
 static int read_figure(int root_fd, const char *directory, const char *name, uint64_t *ret)
 {
-        _cleanup_(freep) char *path = NULL;
-        char text[64];
+        _cleanup_(freep) char *path = NULL, *text = NULL;
+        size_t size;
         int r;
 
         if (asprintf(&path, "%s/%s", directory, name) < 0) {
                 path = NULL;
                 return -ENOMEM;
         }
-        r = read_text(root_fd, path, text, sizeof(text));
+        r = mm_read_file(root_fd, path, 64, FILE_BYTES_MAX, &text, &size);
         if (r < 0)
                 return r;
         return sscanf(text, "%" SCNu64, ret) == 1 ? 0 : -ENODATA;
@@ -39,12 +26,13 @@ static int read_figure(int root_fd, const char *directory, const char *name, uin
 int memory_available(int proc_fd, uint64_t *ret)
 {
         static const char key[] = "\nMemAvailable:";
-        char text[4096];
+        _cleanup_(freep) char *text = NULL;
         const char *line;
         uint64_t kib;
+        size_t size;
         int r;
 
-        r = read_text(proc_fd, "meminfo", text, sizeof(text));
+        r = mm_read_file(proc_fd, "meminfo", 4096, FILE_BYTES_MAX, &text, &size);
         if (r < 0)
                 return r;
         line = strstr(text, key);
