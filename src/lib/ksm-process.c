@@ -4,9 +4,6 @@
 
 #include "lib/ksm.h"
 
-/* smaps is read in large pieces: the kernel takes and drops the target's mmap_lock for each. */
-#define SMAPS_BUFFER_BYTES (64U * 1024U)
-
 /* A file of a process that is gone is not found either; "stat" tells which it is. */
 static int open_file(int process_fd, const char *name, FILE **ret)
 {
@@ -94,66 +91,5 @@ int mm_ksm_process_read(int process_fd, struct mm_ksm_process *ret)
         }
 
         *ret = p;
-        return 0;
-}
-
-static int add_range(struct mm_ksm_range **ranges, size_t *n, struct mm_ksm_range range)
-{
-        struct mm_ksm_range *larger;
-
-        if (*n > 0 && (*ranges)[*n - 1].end == range.start) {
-                (*ranges)[*n - 1].end = range.end;
-                return 0;
-        }
-        /* Grows at powers of two. */
-        if ((*n & (*n - 1)) == 0) {
-                larger = reallocarray(*ranges, *n ? 2 * *n : 1, sizeof(range));
-                if (!larger)
-                        return -ENOMEM;
-                *ranges = larger;
-        }
-        (*ranges)[(*n)++] = range;
-        return 0;
-}
-
-static bool has_flag(const char *flags, const char *flag)
-{
-        for (const char *p = flags; (p = strstr(p, flag)); p += strlen(flag))
-                if (p > flags && p[-1] == ' ' && strchr(" \n", p[strlen(flag)]))
-                        return true;
-        return false;
-}
-
-int mm_ksm_registered(int process_fd, struct mm_ksm_range **ret, size_t *ret_n)
-{
-        _cleanup_(fclosep) FILE *f = NULL;
-        _cleanup_(freep) char *line = NULL;
-        _cleanup_(freep) struct mm_ksm_range *ranges = NULL;
-        struct mm_ksm_range area = {};
-        size_t n = 0, size = 0;
-        int r;
-
-        r = open_file(process_fd, "smaps", &f);
-        if (r < 0)
-                return r;
-        setvbuf(f, NULL, _IOFBF, SMAPS_BUFFER_BYTES);
-
-        while (getline(&line, &size, f) >= 0) {
-                /* Fields begin with a capital, areas with the digits of their address. */
-                if (strncmp(line, "VmFlags:", 8) == 0) {
-                        if (!has_flag(line + 8, "mg"))
-                                continue;
-                        r = add_range(&ranges, &n, area);
-                        if (r < 0)
-                                return r;
-                } else if (line[0] < 'A' || line[0] > 'Z')
-                        if (sscanf(line, "%" SCNx64 "-%" SCNx64, &area.start, &area.end) != 2)
-                                return -EBADMSG;
-        }
-        if (ferror(f))
-                return -errno;
-
-        *ret = TAKE_PTR(ranges);
-        *ret_n = n;
         return 0;
 }

@@ -65,10 +65,3 @@ struct mm_ksm_process {
 };
 /* 0, -ENOENT if the kernel has neither file, -ESRCH. */
 int mm_ksm_process_read(int process_fd, struct mm_ksm_process *ret);
-
-/* Areas of a process that are registered: "mg" among VmFlags of /proc/PID/smaps. Ascending ranges,
- * neighbours joined. Walks page tables, takes mmap_lock: only for the worker. */
-struct mm_ksm_range {
-        uint64_t start, end;
-};
-int mm_ksm_registered(int process_fd, struct mm_ksm_range **ret, size_t *ret_n);

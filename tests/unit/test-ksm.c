@@ -518,56 +518,6 @@ static void test_process(void)
         g_assert_cmpuint(p.merging_pages, ==, 0);
 }
 
-static int read_smaps(const char *smaps, struct mm_ksm_range **ret, size_t *ret_n)
-{
-        g_autofree char *dir = g_dir_make_tmp("mergemem-proc-XXXXXX", NULL);
-        int fd, r;
-
-        if (smaps)
-                put(dir, "smaps", smaps);
-        fd = open_dir(dir);
-        r = mm_ksm_registered(fd, ret, ret_n);
-        safe_close(fd);
-        remove_dir(dir);
-        return r;
-}
-
-static void test_registered(void)
-{
-        static const char smaps[] =
-                "55d000000000-55d000001000 rw-p 00000000 00:00 0                          [heap]\n"
-                "Size:                  4 kB\nRss:                   4 kB\nKSM:                   0 kB\n"
-                "VmFlags: rd wr mr mw me ac mg sd \n"
-                "55d000001000-55d000003000 rw-p 00000000 00:00 0 \n"
-                "Size:                  8 kB\n"
-                "VmFlags: rd wr mr mw me ac sd mg\n"
-                "7f0000000000-7f0000001000 r--p 00000000 08:01 77                         /tmp/VmFlags: mg\n"
-                "VmFlags: rd mr mw me sd omg mgx \n"
-                "ffff0000-ffffffff0000 rw-p 00000000 00:00 0                              [anon: mg ]\n"
-                "THPeligible:           1\n"
-                "VmFlags: mg \n"
-                "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n"
-                "VmFlags: ex \n";
-        struct mm_ksm_range *ranges = NULL, *untouched = (void *) smaps;
-        size_t n = 0;
-
-        g_assert_cmpint(read_smaps(smaps, &ranges, &n), ==, 0);
-        g_assert_cmpuint(n, ==, 2);
-        g_assert_cmphex(ranges[0].start, ==, 0x55d000000000);
-        g_assert_cmphex(ranges[0].end, ==, 0x55d000003000);
-        g_assert_cmphex(ranges[1].start, ==, 0xffff0000);
-        g_assert_cmphex(ranges[1].end, ==, 0xffffffff0000);
-        free(TAKE_PTR(ranges));
-
-        g_assert_cmpint(read_smaps("", &ranges, &n), ==, 0);
-        g_assert_cmpuint(n, ==, 0);
-        g_assert_null(ranges);
-
-        g_assert_cmpint(read_smaps(NULL, &untouched, &n), ==, -ESRCH);
-        g_assert_cmpint(read_smaps("no area\n", &untouched, &n), ==, -EBADMSG);
-        g_assert_true(untouched == (void *) smaps);
-}
-
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -584,6 +534,5 @@ int main(int argc, char **argv)
         g_test_add_func("/ksm/recover/damaged", test_recover_damaged);
         g_test_add_func("/ksm/state/longest", test_state_longest);
         g_test_add_func("/ksm/process", test_process);
-        g_test_add_func("/ksm/registered", test_registered);
         return g_test_run();
 }
