@@ -75,6 +75,8 @@ static char *canonical_cgroup(const char *text)
                         break;
                 }
         }
+        while (text[0] == '/' && text[1] == '/')
+                text++;
         copy = strdup(*text ? text : "/");
         if (!copy)
                 return NULL;
@@ -83,12 +85,21 @@ static char *canonical_cgroup(const char *text)
         return copy;
 }
 
+/* What has no suffix of a unit that holds processes is a service, dots or not, as for systemctl(1). */
 static char *canonical_unit(const char *text)
 {
+        static const char *const suffixes[] = {
+                ".service", ".scope", ".slice", ".socket", ".mount", ".swap",
+        };
+        size_t n = strlen(text);
         char *copy;
 
-        if (strrchr(text, '.'))
-                return strdup(text);
+        for (size_t i = 0; i < ELEMENTSOF(suffixes); i++) {
+                size_t length = strlen(suffixes[i]);
+
+                if (n > length && streq(text + n - length, suffixes[i]))
+                        return strdup(text);
+        }
         return asprintf(&copy, "%s.service", text) < 0 ? NULL : copy;
 }
 
