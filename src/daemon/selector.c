@@ -166,7 +166,18 @@ static bool cgroup_contains(const char *parent, const char *cgroup)
         return strncmp(parent, cgroup, n) == 0 && (cgroup[n] == 0 || cgroup[n] == '/');
 }
 
-static bool value_match(const struct selector_value *v, const struct mm_process *p, const char *unit)
+/* The file is what counts. One that was replaced under running programs has only its name left,
+ * which means something where nobody mounts what he likes: in our user namespace. */
+static bool exe_match(const struct selector *s, const struct selector_value *v, const struct mm_process *p)
+{
+        if (mm_file_id_known(&v->file) && mm_file_id_equal(&p->exe_id, &v->file))
+                return true;
+        return p->exe && p->exe_deleted && mm_file_id_known(&s->user_ns) &&
+               mm_file_id_equal(&p->user_ns, &s->user_ns) && streq(p->exe, v->text);
+}
+
+static bool value_match(const struct selector *s, const struct selector_value *v, const struct mm_process *p,
+                        const char *unit)
 {
         switch (v->kind) {
         case SELECTOR_PID:
@@ -174,9 +185,7 @@ static bool value_match(const struct selector_value *v, const struct mm_process 
         case SELECTOR_COMM:
                 return streq(p->comm, v->text);
         case SELECTOR_EXE:
-                /* By name too: the file may have been replaced under running programs. */
-                return (mm_file_id_known(&v->file) && mm_file_id_equal(&p->exe_id, &v->file)) ||
-                       (p->exe && streq(p->exe, v->text));
+                return exe_match(s, v, p);
         case SELECTOR_CGROUP:
                 return p->cgroup && cgroup_contains(v->text, p->cgroup);
         case SELECTOR_UNIT:
@@ -198,7 +207,7 @@ bool selector_match(struct selector *s, const struct mm_process *p, const char *
                 if (v->kind == SELECTOR_SHLIB)
                         continue;
                 asked[v->kind] = true;
-                if (!value_match(v, p, unit))
+                if (!value_match(s, v, p, unit))
                         continue;
                 v->seen = matched[v->kind] = true;
         }
@@ -221,7 +230,7 @@ const char *selector_cgroup_of(const struct selector *s, const struct mm_process
         for (size_t i = 0; i < s->n_values; i++) {
                 const struct selector_value *v = &s->values[i];
 
-                if ((v->kind == SELECTOR_CGROUP || v->kind == SELECTOR_UNIT) && value_match(v, p, unit))
+                if ((v->kind == SELECTOR_CGROUP || v->kind == SELECTOR_UNIT) && value_match(s, v, p, unit))
                         return v->text;
         }
         return NULL;

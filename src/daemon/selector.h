@@ -45,7 +45,8 @@ struct selector {
         bool all;
         bool force;
         enum trust trust;
-        enum mechanism mechanism; /* MECHANISM_AUTO: what the service has chosen */
+        enum mechanism mechanism;  /* MECHANISM_AUTO: what the service has chosen */
+        struct mm_file_id user_ns; /* the service's own */
 };
 
 enum selector_kind selector_kind_from_string(const char *s);
