@@ -86,6 +86,8 @@ enum exclusion policy_exclude(const struct mm_process *p, bool named)
 int policy_domain(enum trust trust, const struct mm_process *p, const char *unit, const char *cgroup,
                   char **ret)
 {
+        /* Who has put root's uid off for a while can take it on again. */
+        bool root = p->ruid == 0 || p->euid == 0 || p->suid == 0 || p->fsuid == 0;
         char *domain;
         int r;
 
@@ -105,11 +107,11 @@ int policy_domain(enum trust trust, const struct mm_process *p, const char *unit
         default:
                 /* root's processes share within their unit only; without systemd, within their cgroup. */
                 r = asprintf(&domain, "user %u/%u/%u/%u%s%s (user namespace %ju, pid %ju, mount %ju)",
-                             p->ruid, p->euid, p->suid, p->fsuid, p->euid == 0 ? " in " : "",
-                             p->euid != 0 ? ""
-                             : unit       ? unit
-                             : p->cgroup  ? p->cgroup
-                                          : "no cgroup",
+                             p->ruid, p->euid, p->suid, p->fsuid, root ? " in " : "",
+                             !root       ? ""
+                             : unit      ? unit
+                             : p->cgroup ? p->cgroup
+                                         : "no cgroup",
                              (uintmax_t) p->user_ns.ino, (uintmax_t) p->pid_ns.ino,
                              (uintmax_t) p->mnt_ns.ino);
         }
