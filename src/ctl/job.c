@@ -35,12 +35,19 @@ static int job_fail(struct job *job, const sd_bus_error *e, int r)
         return 0;
 }
 
+static const char *state_shown(const struct job_status *s)
+{
+        if (!s->state)
+                return "waiting";
+        return streq(s->state, "merging") && s->type && streq(s->type, "unmerge") ? "unmerging" : s->state;
+}
+
 static void job_update(struct job *job)
 {
         struct job_status *s = &job->status;
 
         if (!job_status_is_final(s))
-                progress_show(&job->progress, s->state ?: "waiting", s->progress);
+                progress_show(&job->progress, state_shown(s), s->progress);
         else if (streq(s->state, "failed")) {
                 sd_bus_error error = { .name = s->error.name, .message = s->error.message };
 

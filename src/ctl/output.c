@@ -36,8 +36,7 @@ static int column_add(struct table *t, const struct column *c)
                 return 0;
         column = scols_table_new_column(t->scols, column_name(t, c), c->width,
                                         (figure ? SCOLS_FL_RIGHT : 0) |
-                                        (c->truncate ? SCOLS_FL_TRUNC : 0) |
-                                        (c->wrap ? SCOLS_FL_WRAP : 0));
+                                        (c->truncate ? SCOLS_FL_TRUNC : 0));
         if (!column)
                 return -ENOMEM;
         return scols_column_set_json_type(column, json_types[c->type]);

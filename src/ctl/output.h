@@ -36,7 +36,6 @@ struct column {
         const char *key;  /* NULL: not in JSON */
         enum column_type type;
         bool truncate;    /* give way where the terminal is too narrow */
-        bool wrap;
         double width;     /* libsmartcols' hint: characters, or a part of the terminal below 1 */
 };
 

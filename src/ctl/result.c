@@ -192,6 +192,7 @@ static int read_error(sd_bus_message *m, void *p)
 int job_status_read(sd_bus_message *m, struct job_status *status)
 {
         static const struct dict_field fields[] = {
+                { "Type", "s", dict_read_text, offsetof(struct job_status, type) },
                 { "State", "s", dict_read_text, offsetof(struct job_status, state) },
                 { "Progress", "d", dict_read_double, offsetof(struct job_status, progress) },
                 { "Result", "a{sv}", read_result, offsetof(struct job_status, result) },
@@ -205,6 +206,7 @@ void job_status_done(struct job_status *status)
 {
         struct result *r = &status->result;
 
+        free(status->type);
         free(status->state);
         free(status->error.name);
         free(status->error.message);

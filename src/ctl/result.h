@@ -80,6 +80,7 @@ struct job_error {
 };
 
 struct job_status {
+        char *type;
         char *state; /* NULL: not said */
         double progress;
         struct result result;

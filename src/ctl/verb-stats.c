@@ -15,6 +15,9 @@
 #define USEC_PER_SEC UINT64_C(1000000)
 #define NSEC_PER_USEC UINT64_C(1000)
 
+/* With the labels before it, what a terminal of 80 columns holds. */
+#define VALUE_WIDTH 66U
+
 static int read_mechanisms(sd_bus_message *m, void *p)
 {
         struct stats_mechanisms *mechanisms = p;
@@ -182,6 +185,18 @@ struct summary {
         int error;
 };
 
+/* The end of what fits into a row, at a blank if there is one. */
+static size_t row_length(const char *text)
+{
+        size_t n = strlen(text), end = VALUE_WIDTH;
+
+        if (n <= VALUE_WIDTH)
+                return n;
+        while (end > 0 && text[end] != ' ')
+                end--;
+        return end > 0 ? end : n;
+}
+
 static _printf_(3, 4) void summary_add(struct summary *s, const char *label, const char *format, ...)
 {
         _cleanup_(freep) char *value = NULL;
@@ -193,17 +208,25 @@ static _printf_(3, 4) void summary_add(struct summary *s, const char *label, con
         va_start(ap, format);
         r = vasprintf(&value, format, ap);
         va_end(ap);
-        s->error = r < 0 ? -ENOMEM : table_add(s->table, (struct cell[]){
-                { .text = label },
-                { .text = value },
-        });
+        if (r < 0) {
+                s->error = -ENOMEM;
+                return;
+        }
+        for (char *p = value; *p && s->error >= 0; label = "") {
+                char *row = p;
+
+                p += row_length(p);
+                if (*p)
+                        *p++ = '\0';
+                s->error = table_add(s->table, (struct cell[]){ { .text = label }, { .text = row } });
+        }
 }
 
 static int print_summary(const struct output *out, const struct stats *s, uint64_t now_usec)
 {
         static const struct column columns[] = {
                 { .head = "LABEL", .type = COLUMN_TEXT },
-                { .head = "VALUE", .type = COLUMN_TEXT, .wrap = true },
+                { .head = "VALUE", .type = COLUMN_TEXT },
         };
         struct output plain = *out;
         _cleanup_(table_freep) struct table *t = NULL;

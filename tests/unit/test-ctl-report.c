@@ -258,7 +258,8 @@ static void test_stats(void)
         struct stats s = {
                 .version = TEXT("0.1"),
                 .mechanism = TEXT("ksm"),
-                .mechanism_reason = TEXT("direct is not built in"),
+                .mechanism_reason =
+                        TEXT("the kernel has it, and processes can be registered by ptrace, mind you"),
                 .mechanisms = LIST(mechanisms),
                 .saved_bytes = 67000000,
                 .saved_gross_bytes = 68403200,
@@ -276,7 +277,8 @@ static void test_stats(void)
         };
 
         assert_stats(JSON_OFF, &s,
-                "Mechanism:  ksm (direct is not built in)\n"
+                "Mechanism:  ksm (the kernel has it, and processes can be registered by ptrace,\n"
+                "            mind you)\n"
                 "Saved:      63.9 MiB (65.2 MiB before 1.3 MiB of bookkeeping)\n"
                 "Sharing:    18234 pages on 1287 frames\n"
                 "Registered: 1 process\n"
@@ -286,7 +288,7 @@ static void test_stats(void)
                 "Last scan:  3min 2s ago (Sun 2025-06-15 15:06:40 UTC)\n");
         assert_stats(JSON_SHORT, &s,
                 "{\"version\":\"0.1\",\"mechanism\":\"ksm\",\"mechanism_reason\":"
-                "\"direct is not built in\","
+                "\"the kernel has it, and processes can be registered by ptrace, mind you\","
                 "\"saved_bytes\":67000000,\"saved_gross_bytes\":68403200,\"metadata_bytes\":1403200,"
                 "\"shared_frames\":1287,\"merged_pages\":18234,\"registered_processes\":1,"
                 "\"pages_scanned_total\":208000,\"pages_merged_total\":18300,\"pages_failed_total\":3,"
