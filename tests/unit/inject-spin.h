@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Code that has something in every register there is, and knows it. */
+
+struct spin;
+
+struct spin *spin_new(uint64_t seed);
+
+/* Loads all registers with values of its own: general, flags, x87 with its control word, MXCSR, the
+ * vectors and masks of AVX and AVX-512 as far as the CPU has them; fills the red zone below the
+ * stack; goes @loops times around in user space; and looks at all of it again. NULL or what is
+ * not as it was. */
+const char *spin_check(struct spin *s, uint64_t loops);
