@@ -111,10 +111,27 @@ bool mm_inject_call_repeats(int64_t nr)
         }
 }
 
-static void make_again(struct user_regs_struct *regs)
+bool mm_inject_call_interrupted(const struct user_regs_struct *regs)
 {
-        regs->rip -= 2; /* the length of the syscall instruction */
-        regs->rax = regs->orig_rax;
+        if ((int64_t) regs->orig_rax < 0)
+                return false;
+        switch ((int64_t) regs->rax) {
+        case -KERNEL_ERESTARTSYS:
+        case -KERNEL_ERESTARTNOINTR:
+        case -KERNEL_ERESTARTNOHAND:
+        case -KERNEL_ERESTART_RESTARTBLOCK:
+        case -EINTR:
+                return true;
+        default:
+                return false;
+        }
+}
+
+static void make_again(const struct user_regs_struct *regs, struct user_regs_struct *ret)
+{
+        ret->rip = regs->rip - 2; /* the length of the syscall instruction */
+        ret->rax = regs->orig_rax;
+        ret->orig_rax = UINT64_MAX;
 }
 
 void mm_inject_resume_regs(const struct user_regs_struct *regs, struct user_regs_struct *ret)
@@ -123,35 +140,33 @@ void mm_inject_resume_regs(const struct user_regs_struct *regs, struct user_regs
         int64_t nr = (int64_t) regs->orig_rax;
 
         *ret = *regs;
-        if (nr >= 0)
-                switch ((int64_t) regs->rax) {
-                case -KERNEL_ERESTARTSYS:
-                case -KERNEL_ERESTARTNOINTR:
-                case -KERNEL_ERESTARTNOHAND:
-                        make_again(ret);
-                        break;
-                case -KERNEL_ERESTART_RESTARTBLOCK:
-                        /* rt_sigreturn(2) drops what the kernel remembers of such a call, so what
-                         * remains is what a caught signal does. */
-                        if (mm_inject_call_kind(nr, args) == MM_INJECT_CALL_EXACT)
-                                make_again(ret);
-                        else
-                                ret->rax = (uint64_t) -EINTR;
-                        break;
-                case -EINTR:
-                        if (mm_inject_call_repeats(nr))
-                                make_again(ret);
-                        break;
-                }
         ret->orig_rax = UINT64_MAX;
+        if (!mm_inject_call_interrupted(regs))
+                return;
+
+        switch ((int64_t) regs->rax) {
+        case -KERNEL_ERESTART_RESTARTBLOCK:
+                /* rt_sigreturn(2) drops what the kernel remembers of such a call, so what remains is
+                 * what a caught signal does. */
+                if (mm_inject_call_kind(nr, args) == MM_INJECT_CALL_EXACT)
+                        make_again(regs, ret);
+                else
+                        ret->rax = (uint64_t) -EINTR;
+                break;
+        case -EINTR:
+                if (mm_inject_call_repeats(nr))
+                        make_again(regs, ret);
+                break;
+        default:
+                make_again(regs, ret);
+                break;
+        }
 }
 
 void mm_inject_leave_regs(const struct user_regs_struct *regs, bool signals, struct user_regs_struct *ret)
 {
         *ret = *regs;
-        if ((int64_t) regs->orig_rax >= 0 && (int64_t) regs->rax == -EINTR && !signals &&
-            mm_inject_call_repeats((int64_t) regs->orig_rax)) {
-                make_again(ret);
-                ret->orig_rax = UINT64_MAX;
-        }
+        if (!signals && mm_inject_call_interrupted(regs) && (int64_t) regs->rax == -EINTR &&
+            mm_inject_call_repeats((int64_t) regs->orig_rax))
+                make_again(regs, ret);
 }

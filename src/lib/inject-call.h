@@ -23,6 +23,10 @@ enum mm_inject_call mm_inject_call_kind(int64_t nr, const uint64_t args[4]);
  * nothing yet. Not so for connect(2) or close(2). */
 bool mm_inject_call_repeats(int64_t nr);
 
+/* Whether a thread with these registers was taken out of a system call that is not done: what the
+ * kernel does with it depends on what comes next. */
+bool mm_inject_call_interrupted(const struct user_regs_struct *regs);
+
 /* The registers with which a thread that stopped with @regs can go on by itself, through
  * rt_sigreturn(2), which knows of no interrupted system calls. */
 void mm_inject_resume_regs(const struct user_regs_struct *regs, struct user_regs_struct *ret);

@@ -13,7 +13,7 @@
 /* No new call after this much time, counting the last one once more: a stop shall stay under 1 ms. */
 #define HOLD_USEC 700U
 
-/* A call that waits for the target's own mmap_lock. */
+/* A call may have to wait for the target's own mmap_lock. */
 #define CALL_LIMIT_USEC (500U * 1000U)
 
 /* Reading more areas than this takes longer than the calls; they are then some moments old. */
@@ -117,18 +117,27 @@ static enum mm_inject_result let_go_with(struct hold *h, enum mm_inject_result r
         return let_go(h, signal) == -ESRCH ? MM_INJECT_GONE : result;
 }
 
+/* Brings it to where it can be let go, and does so. */
+static enum mm_inject_result recall(struct hold *h, enum mm_inject_result result)
+{
+        int r;
+
+        r = mm_inject_stop_again(&h->trace);
+        if (r == -ESRCH)
+                return MM_INJECT_GONE;
+        if (r < 0) /* it will come back by itself */
+                return MM_INJECT_STOPPED;
+        return let_go_with(h, result);
+}
+
 /* Lets the thread run on until it stands at a system call, entry or exit. */
 static enum mm_inject_result run_to_call(struct hold *h)
 {
         for (unsigned i = 0; i < STOPS_MAX; i++) {
                 if (mm_inject_trace_request(&h->trace, PTRACE_SYSCALL, 0, 0) < 0)
                         return MM_INJECT_GONE;
-                if (mm_inject_trace_wait(&h->trace, CALL_LIMIT_USEC) < 0) {
-                        /* Called back, or left to come back by itself. */
-                        if (mm_inject_stop_again(&h->trace) < 0)
-                                return MM_INJECT_STOPPED;
-                        return let_go_with(h, MM_INJECT_STOPPED);
-                }
+                if (mm_inject_trace_wait(&h->trace, CALL_LIMIT_USEC) < 0)
+                        return recall(h, MM_INJECT_STOPPED);
                 if (h->trace.stop == MM_INJECT_STOP_CALL)
                         return MM_INJECT_OK;
                 if (h->trace.stop != MM_INJECT_STOP_TRAP) /* that would be a SIGCONT to the process */
@@ -219,9 +228,7 @@ static enum mm_inject_result make_calls(struct hold *h, struct mm_inject_plan *p
                 return let_go_with(h, MM_INJECT_OK);
 
         /* From the exit of the call into a trap: only there can interrupted calls be put back. */
-        if (mm_inject_stop_again(&h->trace) < 0)
-                return MM_INJECT_STOPPED;
-        return let_go_with(h, MM_INJECT_OK);
+        return recall(h, MM_INJECT_OK);
 }
 
 /* Whether this very thread, as it stands, can be led away and back. */
@@ -272,35 +279,34 @@ static enum mm_inject_result attach(struct hold *h, pid_t tid)
         return r < 0 ? MM_INJECT_FAILED : MM_INJECT_OK;
 }
 
-static enum mm_inject_result hold_thread(struct hold *h, struct mm_inject_plan *plan, uint64_t begin)
+static enum mm_inject_result hold_standing(struct hold *h, struct mm_inject_plan *plan)
 {
+        uint64_t begin = mm_inject_now_usec();
         enum mm_inject_result result;
 
-        result = mm_inject_stop(&h->trace);
-        if (result != MM_INJECT_OK)
-                return result;
         if (mm_inject_stop_read(&h->trace, &h->state) < 0)
                 return MM_INJECT_GONE;
 
         result = judge(h);
         if (result == MM_INJECT_OK)
                 result = prepare(h);
-        if (result != MM_INJECT_OK)
-                return let_go_with(h, result);
-        return make_calls(h, plan, begin);
+        if (result == MM_INJECT_OK)
+                result = make_calls(h, plan, begin);
+        else
+                result = let_go_with(h, result);
+        h->target->longest_usec = MAX(h->target->longest_usec, mm_inject_now_usec() - begin);
+        return result;
 }
 
 enum mm_inject_result mm_inject_hold(struct mm_inject_target *t, pid_t tid, struct mm_inject_plan *plan)
 {
         struct hold h = { .target = t };
         enum mm_inject_result result;
-        uint64_t begin;
 
         result = attach(&h, tid);
-        if (result != MM_INJECT_OK)
-                return result;
-        begin = mm_inject_now_usec();
-        result = hold_thread(&h, plan, begin);
-        t->longest_usec = MAX(t->longest_usec, mm_inject_now_usec() - begin);
+        if (result == MM_INJECT_OK)
+                result = mm_inject_stop(&h.trace);
+        if (result == MM_INJECT_OK)
+                result = hold_standing(&h, plan);
         return result;
 }

@@ -6,11 +6,13 @@
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 
+#include "lib/inject-call.h"
 #include "lib/inject-stop.h"
 #include "shared/macro.h"
 
-/* A thread that does not get to run in this time is not waited for: its cgroup may be throttled. */
-#define STOP_LIMIT_USEC (200U * 1000U)
+/* A thread has to get to run before it stops. If that takes longer it does not: it sleeps where
+ * nothing but SIGKILL reaches it, or its cgroup is throttled or frozen. */
+#define STOP_LIMIT_USEC (1000U * 1000U)
 
 #define SIGNALS_MAX 16U
 
@@ -130,7 +132,7 @@ enum mm_inject_result mm_inject_stop_judge(struct mm_inject_trace *t, int mem_fd
 
         if (dispatches_system_calls(t))
                 return MM_INJECT_SECCOMP;
-        if ((int64_t) s->regs.orig_rax < 0)
+        if (!mm_inject_call_interrupted(&s->regs))
                 return in_restartable_sequence(t, mem_fd, s->regs.rip) ? MM_INJECT_BUSY : MM_INJECT_OK;
 
         /* int $0x80 numbers its calls otherwise. */

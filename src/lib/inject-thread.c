@@ -20,11 +20,13 @@ unsigned mm_inject_thread_rank(const struct mm_inject_thread *t)
 {
         if (t->unusable || (t->state != 'R' && t->state != 'S'))
                 return MM_INJECT_RANK_UNUSABLE;
-        if (t->call == MM_INJECT_RUNNING)
-                return 0;
         if (t->call == MM_INJECT_NO_CALL)
-                return 10;
-        return 1 + (unsigned) mm_inject_call_kind(t->call, t->args);
+                return 20;
+        if (t->call != MM_INJECT_RUNNING)
+                return 2 * (unsigned) mm_inject_call_kind(t->call, t->args);
+        /* Nothing is interrupted, but a thread that has used up its share of the CPU takes its time
+         * to get to each of our stops: one that sleeps is better if it will not notice. */
+        return 2 * MM_INJECT_CALL_EXACT + 1;
 }
 
 int mm_inject_thread_parse_stat(const char *text, struct mm_inject_thread *t)

@@ -10,10 +10,14 @@
 
 /* If the kernel makes us wait in the middle, for the target's mmap_lock say, an alarm ends us and
  * with that the hold. */
-#define HOLD_LIMIT_USEC 1000000
+#define HOLD_LIMIT_USEC 3000000
 
 #define THREADS_TRIED_MAX 4U
-#define BUSY_MAX 50U
+
+/* How often a thread that is in no good place at the moment is looked for again, and how long
+ * apart: a signal handler, a restartable sequence, the pages of a fork(2). */
+#define AGAIN_MAX 20U
+#define AGAIN_USEC 500U
 
 static void set_alarm(long usec)
 {
@@ -72,6 +76,8 @@ static enum mm_inject_result hold_some_thread(struct mm_inject_target *t, struct
                 const struct mm_inject_thread *thread = &threads[i];
                 enum mm_inject_result result;
 
+                if (thread->state == 'T')
+                        return MM_INJECT_STOPPED;
                 if (thread->rank == MM_INJECT_RANK_UNUSABLE)
                         break;
                 if (thread->sp != 0 && !mm_inject_stack_fits(&t->areas, thread->sp, 0, MM_INJECT_STACK_ROOM))
@@ -88,7 +94,7 @@ static enum mm_inject_result hold_some_thread(struct mm_inject_target *t, struct
 
 static enum mm_inject_result run(struct mm_inject_target *t, struct mm_inject_plan *plan, uint64_t end_usec)
 {
-        unsigned n_busy = 0;
+        unsigned n_again = 0;
 
         while (plan->index < plan->n) {
                 uint64_t begin = mm_inject_now_usec();
@@ -100,13 +106,14 @@ static enum mm_inject_result run(struct mm_inject_target *t, struct mm_inject_pl
                 if (result != MM_INJECT_OK)
                         return result;
                 result = hold_some_thread(t, plan);
-                if (result == MM_INJECT_BUSY && n_busy < BUSY_MAX)
-                        n_busy++;
-                else if (result != MM_INJECT_OK)
+                if (result == MM_INJECT_BUSY || result == MM_INJECT_NO_PLACE) {
+                        if (++n_again > AGAIN_MAX)
+                                return result;
+                        pause_usec(AGAIN_USEC);
+                } else if (result != MM_INJECT_OK)
                         return result;
-                /* The target gets as much time for itself as we have taken. */
-                if (plan->index < plan->n)
-                        pause_usec(mm_inject_now_usec() - begin);
+                else if (plan->index < plan->n)
+                        pause_usec(mm_inject_now_usec() - begin); /* as much for the target as we have taken */
         }
         return MM_INJECT_OK;
 }

@@ -102,8 +102,8 @@ static void close_others(const struct mm_process *p)
         close_range(from, ~0U, 0);
 }
 
-/* Makes this process one that nothing is likely to end in the middle of its work: no terminal, no
- * signal but the alarm that it sets itself, not the one that the system kills when memory is short. */
+/* Makes this process one that nothing is likely to end in the middle of its work: no signal but the
+ * alarm that it sets itself, and not the one that the system kills when memory is short. */
 static void seclude(const struct mm_process *p)
 {
         struct sigaction plain = { .sa_handler = SIG_DFL };
@@ -116,7 +116,10 @@ static void seclude(const struct mm_process *p)
         sigfillset(&mask);
         sigdelset(&mask, SIGALRM);
         sigprocmask(SIG_SETMASK, &mask, NULL);
-        setsid();
+        /* Not a session: the scheduler takes each for a group of its own (sched(7), autogroup), and
+         * a new one was seen to wait for seconds on a loaded machine, the target with it. */
+        setpgid(0, 0);
+        setpriority(PRIO_PROCESS, 0, -20); /* while a thread is held, all wait for us */
 
         fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
         if (fd >= 0)

@@ -59,10 +59,21 @@ void target_start(struct target *t, void (*body)(struct target *t), const void *
         g_assert_cmpint(mm_process_open(proc_fd, t->pid, true, &t->process), ==, 0);
 }
 
+int target_wait(struct target *t)
+{
+        int status;
+
+        g_assert_cmpint(waitpid(t->pid, &status, 0), ==, t->pid);
+        t->pid = 0; /* somebody else's from now on */
+        return status;
+}
+
 void target_end(struct target *t)
 {
-        kill(t->pid, SIGKILL);
-        (void) waitpid(t->pid, NULL, 0);
+        if (t->pid > 0) {
+                kill(t->pid, SIGKILL);
+                (void) target_wait(t);
+        }
         mm_process_done(&t->process);
         munmap(t->shared, sizeof(*t->shared));
         munmap(t->pages - TARGET_PAGE, (TARGET_PAGES + 2) * TARGET_PAGE);

@@ -36,7 +36,9 @@ struct target {
 
 /* Forks a child that runs @body. Returns when it has said target_ready(). */
 void target_start(struct target *t, void (*body)(struct target *t), const void *data);
-/* Kills it if it still runs. */
+/* Waits for it to end by itself. Returns its wait status. */
+int target_wait(struct target *t);
+/* Kills it if it has not been waited for, and frees all. */
 void target_end(struct target *t);
 
 /* For the child. */
@@ -67,9 +69,12 @@ struct wait_case {
         int64_t (*call)(struct target *t);
         void (*wake)(struct target *t); /* NULL: ends by itself after @usec */
         int64_t expected;
-        int64_t expected_broken; /* what else the death of an injector may make of it, or TARGET_NOTHING */
+        /* What else the death of an injector may make of it, or TARGET_NOTHING: of some calls all that
+         * a mere stop makes of them, and those with a timeout are not remembered by rt_sigreturn(2). */
+        int64_t expected_broken;
         int64_t usec;
-        bool longer; /* has a timeout that an interruption lets begin anew */
+        bool longer;   /* has a timeout that an interruption lets begin anew */
+        bool restarts; /* goes on after a handler with SA_RESTART */
 };
 extern const struct wait_case wait_cases[];
 extern const size_t n_wait_cases;

@@ -264,18 +264,18 @@ static int64_t call_semtimedop(struct target *t)
 }
 
 const struct wait_case wait_cases[] = {
-        { "read", SYS_read, call_read, wake_by_byte, 1, TARGET_NOTHING },
-        { "recvfrom", SYS_recvfrom, call_recvfrom, wake_by_byte, 1, TARGET_NOTHING },
+        { "read", SYS_read, call_read, wake_by_byte, 1, TARGET_NOTHING, .restarts = true },
+        { "recvfrom", SYS_recvfrom, call_recvfrom, wake_by_byte, 1, TARGET_NOTHING, .restarts = true },
         { "poll", SYS_poll, call_poll, wake_by_byte, 1, TARGET_NOTHING },
         { "ppoll", SYS_ppoll, call_ppoll, wake_by_byte, 1, TARGET_NOTHING },
         { "ppoll-signal", SYS_ppoll, call_ppoll_signal, wake_by_signal, -EINTR, TARGET_NOTHING },
-        { "epoll_wait", SYS_epoll_wait, call_epoll_wait, wake_by_byte, 1, TARGET_NOTHING },
-        { "epoll_pwait", SYS_epoll_pwait, call_epoll_pwait, wake_by_byte, 1, TARGET_NOTHING },
-        { "futex", SYS_futex, call_futex, wake_by_futex, 0, TARGET_NOTHING },
-        { "wait4", SYS_wait4, call_wait4, wake_by_byte, 0, TARGET_NOTHING },
+        { "epoll_wait", SYS_epoll_wait, call_epoll_wait, wake_by_byte, 1, -EINTR },
+        { "epoll_pwait", SYS_epoll_pwait, call_epoll_pwait, wake_by_byte, 1, -EINTR },
+        { "futex", SYS_futex, call_futex, wake_by_futex, 0, TARGET_NOTHING, .restarts = true },
+        { "wait4", SYS_wait4, call_wait4, wake_by_byte, 0, TARGET_NOTHING, .restarts = true },
         { "pause", SYS_pause, call_pause, wake_by_signal, -EINTR, TARGET_NOTHING },
         { "sigsuspend", SYS_rt_sigsuspend, call_sigsuspend, wake_by_signal, -EINTR, TARGET_NOTHING },
-        { "sigwaitinfo", SYS_rt_sigtimedwait, call_sigtimedwait, wake_by_signal, SIGUSR1, TARGET_NOTHING },
+        { "sigwaitinfo", SYS_rt_sigtimedwait, call_sigtimedwait, wake_by_signal, SIGUSR1, -EINTR },
 
         { "nanosleep", SYS_nanosleep, call_nanosleep, NULL, 0, -EINTR, WAIT_USEC },
         { "clock_nanosleep", SYS_clock_nanosleep, call_clock_nanosleep, NULL, 0, -EINTR, WAIT_USEC },
@@ -286,11 +286,11 @@ const struct wait_case wait_cases[] = {
         { "select-timeout", SYS_select, call_select_timeout, NULL, 0, TARGET_NOTHING, WAIT_USEC },
         { "pselect-timeout", SYS_pselect6, call_pselect_timeout, NULL, 0, TARGET_NOTHING, WAIT_USEC },
         { "futex-timeout", SYS_futex, call_futex_timeout, NULL, -ETIMEDOUT, -EINTR, WAIT_USEC },
-        { "futex-deadline", SYS_futex, call_futex_deadline, NULL, -ETIMEDOUT, TARGET_NOTHING, WAIT_USEC },
-        { "epoll_wait-timeout", SYS_epoll_wait, call_epoll_wait_timeout, NULL, 0, TARGET_NOTHING, WAIT_USEC, true },
-        { "recvfrom-timeout", SYS_recvfrom, call_recv_timeout, NULL, -EAGAIN, TARGET_NOTHING, WAIT_USEC - 10000, true },
-        { "sigtimedwait", SYS_rt_sigtimedwait, call_sigtimedwait_timeout, NULL, -EAGAIN, TARGET_NOTHING, WAIT_USEC,
+        { "futex-deadline", SYS_futex, call_futex_deadline, NULL, -ETIMEDOUT, -EINTR, WAIT_USEC },
+        { "epoll_wait-timeout", SYS_epoll_wait, call_epoll_wait_timeout, NULL, 0, -EINTR, WAIT_USEC, true },
+        { "recvfrom-timeout", SYS_recvfrom, call_recv_timeout, NULL, -EAGAIN, -EINTR, WAIT_USEC - 10000, true },
+        { "sigtimedwait", SYS_rt_sigtimedwait, call_sigtimedwait_timeout, NULL, -EAGAIN, -EINTR, WAIT_USEC,
           true },
-        { "semtimedop", SYS_semtimedop, call_semtimedop, NULL, -EAGAIN, TARGET_NOTHING, WAIT_USEC - 10000, true },
+        { "semtimedop", SYS_semtimedop, call_semtimedop, NULL, -EAGAIN, -EINTR, WAIT_USEC - 10000, true },
 };
 const size_t n_wait_cases = ELEMENTSOF(wait_cases);

@@ -358,9 +358,9 @@ static void test_gone(void)
         while (target_state(&t) != 'Z')
                 g_usleep(1000);
         target_assert_advise(&t, MADV_MERGEABLE, 0, 1, MM_INJECT_GONE);
-        g_assert_cmpint(waitpid(t.pid, NULL, 0), ==, t.pid);
+        g_assert_cmpint(WTERMSIG(target_wait(&t)), ==, SIGKILL);
         target_assert_advise(&t, MADV_MERGEABLE, 0, 1, MM_INJECT_GONE);
-        mm_process_done(&t.process);
+        target_end(&t);
 }
 
 static void *pause_thread(void *data)
