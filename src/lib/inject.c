@@ -202,7 +202,8 @@ enum mm_inject_result mm_inject_advise(const struct mm_process *p, struct mm_adv
                 return MM_INJECT_FAILED;
         }
         c->n = n;
-        memcpy(c->advices, advices, n * sizeof(*advices));
+        for (size_t i = 0; i < n; i++)
+                c->advices[i] = advices[i];
 
         r = run_injector(p, timeout_msec, c);
         if (c->done) {
@@ -213,7 +214,8 @@ enum mm_inject_result mm_inject_advise(const struct mm_process *p, struct mm_adv
                 error = r < 0 ? r : -ECANCELED; /* it was killed */
         }
         longest_usec = c->longest_usec;
-        memcpy(advices, c->advices, n * sizeof(*advices));
+        for (size_t i = 0; i < n; i++)
+                advices[i] = c->advices[i];
         munmap(c, size);
 
         if (ret_error)

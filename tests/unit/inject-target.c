@@ -218,11 +218,11 @@ void target_wait_body(struct target *t)
         target_ready(t);
 
         for (;;) {
-                gint64 begin = g_get_monotonic_time();
-                int64_t r = c->call(t);
+                int64_t r;
 
-                t->shared->last_usec = g_get_monotonic_time() - begin;
-                t->shared->result = r;
+                t->shared->begin_usec = g_get_monotonic_time();
+                r = c->call(t);
+                t->shared->last_usec = g_get_monotonic_time() - t->shared->begin_usec;
                 if (r != c->expected && (r != c->expected_broken || !t->shared->broken))
                         target_fail(t, "%s returned %" PRIi64, c->name, r);
                 if (r == c->expected && t->shared->last_usec < c->usec)

@@ -17,11 +17,10 @@ struct target_shared {
         int stop;
         int broken;            /* an injector may have been killed: expected_broken will do */
         uint64_t rounds;       /* calls that have returned, or times around */
-        int64_t result;        /* of the last one; negative errno */
-        int64_t last_usec;     /* how long it took */
+        int64_t begin_usec;    /* when the call began that is under way */
+        int64_t last_usec;     /* how long the one before took */
         uint64_t n_signals[65];
         uint32_t futex;
-        uint64_t sequence[64]; /* free for the test */
         char failure[256];     /* what the target found to be wrong; "": nothing */
 };
 
