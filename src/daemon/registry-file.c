@@ -42,44 +42,95 @@ int registry_save(const struct registry *r)
         return 0;
 }
 
-/* The process of a "process" line while it still lives; 0 if it does not. */
-static int load_process(struct registry *r, int proc_fd, const char *line, struct registered **ret)
-{
-        _cleanup_(mm_process_done) struct mm_process p = MM_PROCESS_NULL;
-        uint64_t start_ticks;
-        int pid, domain = -1, k;
+struct loading {
+        struct registry *registry;
+        int proc_fd;
+        struct registered *process; /* that the ranges belong to; NULL: it has ended */
+        struct worker_range *ranges;
+        size_t n_ranges, allocated;
+};
 
-        *ret = NULL;
-        if (sscanf(line, "process %d %" SCNu64 " %n", &pid, &start_ticks, &domain) != 2 || domain < 0)
-                return -EBADMSG;
-        k = mm_process_open(proc_fd, pid, true, &p);
-        if (k < 0 || p.start_ticks != start_ticks)
-                return k == -ENOMEM ? k : 0;
-        k = registry_add(r, pid, start_ticks, p.dir_fd, p.pid_fd, line + domain, NULL, 0);
-        if (k < 0)
-                return k;
-        *ret = registry_find(r, pid, start_ticks);
-        return 0;
+static void loading_done(struct loading *l)
+{
+        free(l->ranges);
 }
 
-static int load_line(struct registry *r, int proc_fd, const char *line, struct registered **current)
+/* All ranges of a process at once: adding one to many costs as much as adding many. */
+static int load_ranges(struct loading *l)
+{
+        const struct registered *g = l->process;
+        size_t n = l->n_ranges;
+
+        l->n_ranges = 0;
+        if (!g || n == 0)
+                return 0;
+        return registry_add(l->registry, g->pid, g->start_ticks, g->dir_fd, g->pid_fd, g->domain, l->ranges,
+                            n);
+}
+
+static int load_range(struct loading *l, const char *line)
 {
         struct worker_range range;
 
-        if (strncmp(line, "process ", 8) == 0)
-                return load_process(r, proc_fd, line, current);
         if (sscanf(line, "range %" SCNx64 " %" SCNx64, &range.start, &range.end) != 2 ||
             range.start >= range.end)
                 return -EBADMSG;
-        if (!*current)
-                return 0;
-        return registry_add(r, (*current)->pid, (*current)->start_ticks, -EBADF, -EBADF, NULL, &range, 1);
+        if (l->n_ranges >= l->allocated) {
+                size_t allocated = MAX(l->allocated * 2, (size_t) 64);
+                struct worker_range *ranges;
+
+                ranges = reallocarray(l->ranges, allocated, sizeof(*ranges));
+                if (!ranges)
+                        return -ENOMEM;
+                l->ranges = ranges;
+                l->allocated = allocated;
+        }
+        l->ranges[l->n_ranges++] = range;
+        return 0;
+}
+
+static int load_process(struct loading *l, const char *line)
+{
+        _cleanup_(mm_process_done) struct mm_process p = MM_PROCESS_NULL;
+        uint64_t start_ticks;
+        int pid, domain = -1, r;
+
+        r = load_ranges(l);
+        if (r < 0)
+                return r;
+        l->process = NULL;
+        if (sscanf(line, "process %d %" SCNu64 " %n", &pid, &start_ticks, &domain) != 2 || domain < 0)
+                return -EBADMSG;
+        r = mm_process_open(l->proc_fd, pid, true, &p);
+        if (r < 0 || p.start_ticks != start_ticks)
+                return r == -ENOMEM ? r : 0;
+        r = registry_add(l->registry, pid, start_ticks, p.dir_fd, p.pid_fd, line + domain, NULL, 0);
+        if (r < 0)
+                return r;
+        l->process = registry_find(l->registry, pid, start_ticks);
+        return 0;
+}
+
+static int load_line(struct loading *l, unsigned i, const char *line)
+{
+        struct registry *r = l->registry;
+
+        if (i == 0)
+                return streq(line, FILE_HEAD) ? 0 : -EBADMSG;
+        if (i == 1)
+                return sscanf(line, "totals %" SCNu64 " %" SCNu64 " %" SCNu64, &r->n_saved, &r->n_merged,
+                              &r->n_shared) == 3
+                               ? 0
+                               : -EBADMSG;
+        if (strncmp(line, "process ", 8) == 0)
+                return load_process(l, line);
+        return load_range(l, line);
 }
 
 static int load_file(struct registry *r, int proc_fd, FILE *f)
 {
+        _cleanup_(loading_done) struct loading l = { .registry = r, .proc_fd = proc_fd };
         _cleanup_(freep) char *line = NULL;
-        struct registered *current = NULL;
         size_t allocated = 0;
         ssize_t n;
         int k;
@@ -88,19 +139,13 @@ static int load_file(struct registry *r, int proc_fd, FILE *f)
                 if (line[n - 1] != '\n')
                         return -EBADMSG;
                 line[n - 1] = 0;
-                if (i == 0)
-                        k = streq(line, FILE_HEAD) ? 0 : -EBADMSG;
-                else if (i == 1)
-                        k = sscanf(line, "totals %" SCNu64 " %" SCNu64 " %" SCNu64, &r->n_saved,
-                                   &r->n_merged, &r->n_shared) == 3
-                                    ? 0
-                                    : -EBADMSG;
-                else
-                        k = load_line(r, proc_fd, line, &current);
+                k = load_line(&l, i, line);
                 if (k < 0)
                         return k;
         }
-        return ferror(f) ? -EIO : 0;
+        if (ferror(f))
+                return -EIO;
+        return load_ranges(&l);
 }
 
 int registry_load(struct registry *r, int proc_fd)

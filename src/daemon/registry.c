@@ -86,8 +86,10 @@ static int new_registered(struct registry *r, pid_t pid, uint64_t start_ticks, i
         if (g->dir_fd < 0 || g->pid_fd < 0)
                 return -errno;
         g->domain = strdup(domain);
+        if (!g->domain)
+                return -ENOMEM;
         items = reallocarray(r->items, r->n_items + 1, sizeof(struct registered *));
-        if (!g->domain || !items)
+        if (!items)
                 return -ENOMEM;
         r->items = items;
         k = sd_event_add_io(r->event, &g->exit_source, g->pid_fd, EPOLLIN, on_process_exit, r);
