@@ -74,7 +74,8 @@ static void on_grouped(void *userdata, const union worker_packet *row)
         case WORKER_ROW_OWNER:
                 (void) report_add_owner(r, &row->owner,
                                         worker_packet_get_text((union worker_packet *) row,
-                                                               sizeof(row->owner)));
+                                                               sizeof(row->owner)),
+                                        j->part == 0);
                 break;
         case WORKER_ROW_DOMAIN:
                 if (row->domain.domain < r->n_domains)

@@ -67,7 +67,7 @@ int report_count(struct report_counts *c, const char *name, uint64_t n)
         return 0;
 }
 
-int report_add_owner(struct report *r, const struct worker_owner *row, const char *raw_name)
+int report_add_owner(struct report *r, const struct worker_owner *row, const char *raw_name, bool first)
 {
         _cleanup_(freep) char *name = bus_text(raw_name);
         struct report_owner *o = NULL;
@@ -87,8 +87,8 @@ int report_add_owner(struct report *r, const struct worker_owner *row, const cha
         }
         o->n_duplicates += row->n_duplicates;
         o->n_zero += row->n_zero;
-        /* Every pass looks at all pages and keeps its part of the hashes. */
-        o->n_pages = MAX(o->n_pages, row->n_pages);
+        if (first)
+                o->n_pages += row->n_pages;
         return 0;
 }
 

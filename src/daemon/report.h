@@ -53,7 +53,9 @@ void report_done(struct report *r);
 void report_restart(struct report *r);
 
 int report_count(struct report_counts *c, const char *name, uint64_t n);
-int report_add_owner(struct report *r, const struct worker_owner *row, const char *name);
+/* Rows of one kind and name are one: a program may run from several files of that name. Every pass looks
+ * at all pages, which are counted in the @first, and finds the duplicates of its part of the hashes. */
+int report_add_owner(struct report *r, const struct worker_owner *row, const char *name, bool first);
 
 /* The index of the domain @text, added if it is new. */
 int report_find_domain(struct report *r, const char *text, uint32_t *ret);
