@@ -136,14 +136,10 @@ static int parse_line(struct mm_text *line, struct mm_area *ret)
             !mm_text_number(line, 10, &inode))
                 return -EINVAL;
         if (a.start >= a.end || a.start % MM_PAGE_SIZE != 0 || a.end % MM_PAGE_SIZE != 0 ||
-            major > UINT_MAX || minor > UINT_MAX)
+            a.offset % MM_PAGE_SIZE != 0 || major > UINT_MAX || minor > UINT_MAX)
                 return -EINVAL;
 
-        /* Anonymous memory has an "offset" of its own, which says nothing. */
         a.file = (struct mm_file_id){ makedev((unsigned)major, (unsigned)minor), inode };
-        if (mm_file_id_known(&a.file) && a.offset % MM_PAGE_SIZE != 0)
-                return -EINVAL;
-
         mm_text_skip_all(line, ' ');
         if (memchr(line->at, '\0', mm_text_size(line)))
                 return -EINVAL;

@@ -141,6 +141,7 @@ static void test_malformed(void)
                 "1001-2000 rw-p 00000000 fe:01 7 /a",
                 "1000-2fff rw-p 00000000 fe:01 7 /a",
                 "1000-2000 rw-p 00000800 fe:01 7 /a",
+                "1000-2000 rw-p 00000800 00:00 0 ",
                 "1000-2000 rw-p 00000000 100000000:01 7 /a",
                 "1000-2000 rw-p 00000000 fe:100000000 7 /a",
                 "1000-2000 rw-p 00000000 fe:01 18446744073709551616 /a",
@@ -254,7 +255,7 @@ static void test_names(void)
         struct stat st;
         int fd;
 
-        target_start(&t, (const char *const[]){ "names", tree, NULL });
+        target_start(&t, TEST_TARGET, (const char *const[]){ "names", tree, NULL });
         proc = g_strdup_printf("/proc/%d", t.pid);
         fd = tree_open(proc);
         g_assert_cmpint(mm_areas_read(fd, &areas), ==, 0);

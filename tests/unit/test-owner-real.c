@@ -205,7 +205,7 @@ static void test_loads(void)
         g_assert_true(g_file_get_contents(TEST_LIBRARY, &text, &size, NULL));
         g_assert_true(g_file_set_contents(path, text, (gssize)size, NULL));
         readelf_run(TEST_LIBRARY, &headers);
-        target_start(&t, (const char *const[]){ "loads", path, NULL });
+        target_start(&t, TEST_TARGET, (const char *const[]){ "loads", path, NULL });
         g_assert_cmpint(unlink(path), ==, 0);
 
         look_at_target(&t, &areas, &ranges, &n);
@@ -237,7 +237,7 @@ static void test_threads(void)
         struct target t;
         size_t n;
 
-        target_start(&t, (const char *const[]){ "threads", NULL });
+        target_start(&t, TEST_TARGET, (const char *const[]){ "threads", NULL });
         look_at_target(&t, &areas, &ranges, &n);
         g_assert_cmpint(range_at(ranges, n, target_number(&t, "thread-local"))->owner, ==,
                         MM_OWNER_THREAD_STACK);

@@ -100,7 +100,6 @@ static void test_child(void)
         open_process(pid, &p);
         g_assert_cmpint(p.pid, ==, pid);
         g_assert_cmpstr(p.comm, ==, "a) S 1 (\n");
-        g_assert_cmpint(p.state, ==, 'S');
         g_assert_cmpuint(p.n_threads, ==, 3);
         g_assert_cmpint(p.seccomp, ==, SECCOMP_MODE_FILTER);
         g_assert_cmpint(p.tracer, ==, getpid());
@@ -109,6 +108,22 @@ static void test_child(void)
         g_assert_cmpint(ptrace(PTRACE_DETACH, pid, NULL, NULL), ==, -1); /* it runs */
         child_make_zombie(pid);
         g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+}
+
+static void test_stopped(void)
+{
+        _cleanup_(mm_process_done) struct mm_process p = MM_PROCESS_NULL;
+        siginfo_t info;
+        pid_t pid;
+
+        pid = child_start(NULL, NULL);
+        g_assert_cmpint(kill(pid, SIGSTOP), ==, 0);
+        g_assert_cmpint(waitid(P_PID, (id_t)pid, &info, WSTOPPED), ==, 0);
+        open_process(pid, &p);
+        g_assert_cmpint(p.state, ==, 'T');
+        g_assert_cmpint(p.tracer, ==, 0);
+        g_assert_cmpint(mm_process_verify(&p), ==, 0);
+        child_kill(pid);
 }
 
 static void become_user(void *dumpable)
@@ -143,42 +158,27 @@ static void test_exe_deleted(void)
         _cleanup_(mm_process_done) struct mm_process p = MM_PROCESS_NULL;
         char *tree = tree_new();
         g_autofree char *copy = g_build_filename(tree, "odd\nname", NULL), *text = NULL;
+        struct target t;
         struct stat st;
-        int input[2];
         gsize size;
-        pid_t pid;
 
         g_assert_true(g_file_get_contents(TEST_TARGET, &text, &size, NULL));
         g_assert_true(g_file_set_contents_full(copy, text, (gssize)size, G_FILE_SET_CONTENTS_NONE, 0755,
                                                NULL));
         g_assert_cmpint(stat(copy, &st), ==, 0);
-        g_assert_cmpint(pipe2(input, O_CLOEXEC), ==, 0);
-        pid = fork();
-        g_assert_cmpint(pid, >=, 0);
-        if (pid == 0) {
-                dup2(input[0], STDIN_FILENO);
-                dup2(input[1], STDOUT_FILENO); /* nobody needs to hear it */
-                execl(copy, copy, "wait", NULL);
-                _exit(127);
-        }
-        for (;;) {
-                open_process(pid, &p);
-                if (p.exe_id.ino == st.st_ino)
-                        break;
-                mm_process_done(&p);
-        }
+        target_start(&t, copy, (const char *const[]){ "wait", NULL });
+        open_process(t.pid, &p);
         g_assert_cmpstr(p.exe, ==, copy);
         g_assert_false(p.exe_deleted);
+        g_assert_cmpuint(p.exe_id.ino, ==, st.st_ino);
         mm_process_done(&p);
 
         g_assert_cmpint(unlink(copy), ==, 0);
-        open_process(pid, &p);
+        open_process(t.pid, &p);
         g_assert_cmpstr(p.exe, ==, copy);
         g_assert_true(p.exe_deleted);
         g_assert_cmpuint(p.exe_id.ino, ==, st.st_ino);
-        child_kill(pid);
-        close(input[0]);
-        close(input[1]);
+        target_stop(&t);
         tree_free(tree);
 }
 
@@ -339,6 +339,7 @@ int main(int argc, char **argv)
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/procfs-real/self", test_self);
         g_test_add_func("/procfs-real/child", test_child);
+        g_test_add_func("/procfs-real/stopped", test_stopped);
         g_test_add_func("/procfs-real/dumpable", test_dumpable);
         g_test_add_func("/procfs-real/exe-deleted", test_exe_deleted);
         g_test_add_func("/procfs-real/end", test_end);

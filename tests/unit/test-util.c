@@ -103,7 +103,7 @@ void child_kill(pid_t pid)
         g_assert_cmpint(waitpid(pid, NULL, 0), ==, pid);
 }
 
-void target_start(struct target *t, const char *const *arguments)
+void target_start(struct target *t, const char *program, const char *const *arguments)
 {
         int input[2], output[2];
         GString *text = g_string_new(NULL);
@@ -117,11 +117,11 @@ void target_start(struct target *t, const char *const *arguments)
 
                 dup2(input[0], STDIN_FILENO);
                 dup2(output[1], STDOUT_FILENO);
-                g_ptr_array_add(argv, (char *)TEST_TARGET);
+                g_ptr_array_add(argv, (char *)program);
                 for (; *arguments; arguments++)
                         g_ptr_array_add(argv, (char *)*arguments);
                 g_ptr_array_add(argv, NULL);
-                execv(TEST_TARGET, (char **)argv->pdata);
+                execv(program, (char **)argv->pdata);
                 _exit(127);
         }
         close(input[0]);
@@ -132,7 +132,7 @@ void target_start(struct target *t, const char *const *arguments)
                 ssize_t n = read(output[0], buffer, sizeof(buffer));
 
                 if (n <= 0)
-                        g_error("%s ended before it was ready: %s", TEST_TARGET, text->str);
+                        g_error("%s ended before it was ready: %s", program, text->str);
                 g_string_append_len(text, buffer, n);
         }
         close(output[0]);

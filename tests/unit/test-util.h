@@ -23,14 +23,14 @@ void child_kill(pid_t pid);
 /* Kills it, but leaves it a zombie. */
 void child_make_zombie(pid_t pid);
 
-/* The program tests/unit/target, run with arguments up to NULL: @pid, and what it prints up to the
- * line "ready". It waits for the end of its input. */
+/* @program, which is tests/unit/target or a copy of it, run with arguments up to NULL: @pid, and what
+ * it prints up to the line "ready". It waits for the end of its input. */
 struct target {
         pid_t pid;
         int input;
         char *output;
 };
-void target_start(struct target *t, const char *const *arguments);
+void target_start(struct target *t, const char *program, const char *const *arguments);
 void target_stop(struct target *t);
 /* The number, to base 16, behind "@key " at the start of a line of the output. */
 uint64_t target_number(const struct target *t, const char *key);
