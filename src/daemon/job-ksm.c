@@ -4,6 +4,9 @@
 
 #define KSM_POLL_USEC (20U * 1000U)
 
+/* ksmd does not count a pass over nothing: when it has not run for so long, it is done. */
+#define KSM_IDLE_USEC (500U * 1000U)
+
 /* Beyond this ksmd is not working for us: stuck, or somebody else set it to crawl. */
 #define KSM_PATIENCE_USEC (120ULL * 1000U * 1000U)
 
@@ -37,6 +40,18 @@ static void stop(struct job *j)
                 fail_call(j, r, "Cannot call the worker");
 }
 
+/* Whether ksmd has stopped by itself, as its CPU time tells. */
+static bool is_idle(struct job *j, uint64_t now)
+{
+        uint64_t cpu_nsec = manager_ksmd_cpu_nsec(j->manager);
+
+        if (cpu_nsec == 0 || cpu_nsec != j->ksm.last_cpu_nsec) {
+                j->ksm.last_cpu_nsec = cpu_nsec;
+                j->ksm.idle_since_usec = now;
+        }
+        return now - j->ksm.idle_since_usec >= KSM_IDLE_USEC;
+}
+
 static int on_poll(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct job *j = userdata;
@@ -51,7 +66,7 @@ static int on_poll(sd_event_source *source, uint64_t usec, void *userdata)
         }
         passes = MIN(counters.full_scans - j->ksm.full_scans, (uint64_t) j->ksm.passes);
         job_set_progress(j, j->ksm.progress + (1.0 - j->ksm.progress) * (double) passes / j->ksm.passes);
-        if (passes >= j->ksm.passes) {
+        if (passes >= j->ksm.passes || j->cancelled || is_idle(j, usec)) {
                 stop(j);
                 return 0;
         }
@@ -88,6 +103,7 @@ static void on_started(void *userdata, int error)
         }
         j->ksm.full_scans = counters.full_scans;
         j->ksm.deadline_usec = now + KSM_PATIENCE_USEC;
+        j->ksm.idle_since_usec = now;
 }
 
 void job_ksm_run(struct job *j, unsigned passes, void (*then)(struct job *j))

@@ -46,8 +46,10 @@ static void on_measured(void *userdata, const union worker_packet *row)
         j->report.n_saved += saved;
         j->report.n_shared += m->n_frames_shared;
         j->manager->n_merged_total += m->n_merged;
-        j->manager->n_failed_total += m->n_planned - m->n_merged;
         registry_account(&j->manager->registry, saved, m->n_merged, m->n_frames_shared);
+        if (j->cancelled)
+                return;
+        j->manager->n_failed_total += m->n_planned - m->n_merged;
         if (m->n_gone > 0)
                 (void) report_count(&j->report.refused, "page gone meanwhile", m->n_gone);
         if (m->n_planned > m->n_merged)
@@ -127,6 +129,22 @@ static void on_register_done(void *userdata, int error)
         register_next(j);
 }
 
+/* What a cancelled job has planned and not got to is not ours. */
+static void forget_rest(struct job *j)
+{
+        struct registry *registry = &j->manager->registry;
+
+        for (size_t i = j->next; i < j->n_ranges; i++) {
+                const struct job_ranges *planned = &j->ranges[i];
+                const struct job_target *t = &j->targets[planned->target];
+                struct registered *g = registry_find(registry, t->pid, t->start_ticks);
+
+                if (g)
+                        (void) registry_remove(registry, g, planned->ranges, planned->n);
+        }
+        (void) registry_save(registry);
+}
+
 static void register_next(struct job *j)
 {
         const struct job_ranges *planned;
@@ -134,6 +152,11 @@ static void register_next(struct job *j)
         union worker_packet p;
         int r;
 
+        if (j->cancelled) {
+                forget_rest(j);
+                measure(j);
+                return;
+        }
         if (j->next >= j->n_ranges) {
                 (void) registry_save(&j->manager->registry);
                 job_ksm_run(j, KSM_PASSES, measure);
@@ -192,7 +215,7 @@ static void on_plan_done(void *userdata, int error)
                 fail_call(j, error);
                 return;
         }
-        if (j->n_ranges == 0 && j->manager->registry.n_items == 0) {
+        if (j->cancelled || (j->n_ranges == 0 && j->manager->registry.n_items == 0)) {
                 job_next_part(j);
                 return;
         }

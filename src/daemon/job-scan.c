@@ -90,7 +90,7 @@ static void on_grouped(void *userdata, const union worker_packet *row)
 
 void job_next_part(struct job *j)
 {
-        if (++j->part < j->n_parts) {
+        if (++j->part < j->n_parts && !j->cancelled) {
                 j->report.n_processes = 0;
                 begin_part(j);
                 return;

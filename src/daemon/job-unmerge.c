@@ -130,7 +130,7 @@ static uint64_t take_ranges(const struct registered *g, uint64_t budget, union w
 
 static void next(struct job *j)
 {
-        for (; j->next < j->n_ranges; j->next++) {
+        for (; j->next < j->n_ranges && !j->cancelled; j->next++) {
                 const struct job_ranges *current = &j->ranges[j->next];
                 const struct job_target *t = &j->targets[current->target];
                 struct registered *g = find_registered(j, current);

@@ -212,7 +212,7 @@ static void end(struct job *j, enum job_state state)
 void job_finish(struct job *j)
 {
         job_accept(j);
-        end(j, JOB_DONE);
+        end(j, j->cancelled ? JOB_CANCELLED : JOB_DONE);
 }
 
 void job_fail(struct job *j, const char *error_name, const char *format, ...)
@@ -245,10 +245,12 @@ void job_fail_errno(struct job *j, int error, const char *what)
 
 void job_cancel(struct job *j)
 {
-        if (job_is_over(j))
+        if (job_is_over(j) || j->cancelled)
                 return;
-        job_accept(j);
-        end(j, JOB_CANCELLED);
+        j->cancelled = true;
+        /* Once targets are touched, what became of them is still found out. */
+        if (j->state != JOB_MERGING)
+                job_finish(j);
 }
 
 void job_set_state(struct job *j, enum job_state state)

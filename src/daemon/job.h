@@ -55,6 +55,7 @@ struct job {
         uint64_t started_usec;
         sd_bus_message *call; /* to be answered once it is known whether anything matches */
         bool announced;
+        bool cancelled; /* winds up what it began with targets, then ends */
         sd_bus_slot *slot;
         sd_event_source *timer; /* waits for ksmd; then, for the end of the object */
 
@@ -88,6 +89,7 @@ struct job {
                 unsigned passes;
                 double progress; /* before */
                 uint64_t full_scans, cpu_nsec, deadline_usec;
+                uint64_t last_cpu_nsec, idle_since_usec;
         } ksm;
 };
 

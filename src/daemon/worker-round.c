@@ -448,7 +448,7 @@ int round_list(struct worker_child *w, const struct worker_target *t, int dir_fd
                 union worker_packet row;
                 uint64_t n_pages = 0;
 
-                if (range->owner != MM_OWNER_LIBRARY && range->owner != MM_OWNER_PROGRAM)
+                if (range->owner != MM_OWNER_LIBRARY)
                         continue;
                 r = mm_pages_walk(pagemap, range->start, range->end, 0, count_private, &n_pages, NULL);
                 if (r < 0)
