@@ -319,6 +319,13 @@ static void test_drive_ran_already(void)
         mm_ksm_drive_stop(d);
         expect(t.root, "run", "1");
         expect(t.root, "pages_to_scan", "100");
+
+        /* A state file that is not of this drive is not taken away by it. */
+        put(t.state, "ksm.state", "mergemem-ksm-state 1\nsleep_millisecs 30 20\nend\n");
+        g_assert_cmpint(mm_ksm_drive_start(t.root_fd, t.state_fd, &settings, &d), ==, 0);
+        mm_ksm_drive_stop(d);
+        g_assert_cmpint(mm_ksm_recover(t.root_fd, t.state_fd), ==, 1);
+        expect(t.root, "sleep_millisecs", "30");
         tree_done(&t);
 }
 
