@@ -39,7 +39,6 @@ enum mm_inject_call mm_inject_call_kind(int64_t nr, const uint64_t args[4])
         case SYS_pause:
         case SYS_flock:
         case SYS_fcntl:
-        case SYS_ioctl:
         case SYS_openat:
         case SYS_open:
         case SYS_msgrcv:

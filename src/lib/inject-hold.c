@@ -98,7 +98,7 @@ static int let_go(struct hold *h, int signal)
 /* The same from a stop that nobody has asked for, or when something has failed. */
 static enum mm_inject_result let_go_with(struct hold *h, enum mm_inject_result result)
 {
-        int signal = 0;
+        int signal = 0, r;
 
         switch (h->trace.stop) {
         case MM_INJECT_STOP_ENDED:
@@ -114,7 +114,14 @@ static enum mm_inject_result let_go_with(struct hold *h, enum mm_inject_result r
         default:
                 break;
         }
-        return let_go(h, signal) == -ESRCH ? MM_INJECT_GONE : result;
+        r = let_go(h, signal);
+        if (r == -ESRCH)
+                return MM_INJECT_GONE;
+        if (r < 0) {
+                h->target->error = r;
+                return MM_INJECT_FAILED;
+        }
+        return result;
 }
 
 /* Brings it to where it can be let go, and does so. */

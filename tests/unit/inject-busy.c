@@ -72,7 +72,7 @@ static void take_number(int signal, siginfo_t *info, void *context)
 /* Registers, with handlers running on top of them. */
 static void *spin_thread(void *data)
 {
-        struct spin *s = spin_new((uint64_t) (uintptr_t) &s);
+        struct spin *s = spin_new((uint64_t) (uintptr_t) &s, SPIN_TILES_NEVER);
         sigset_t set, mask;
 
         sigemptyset(&set);

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <asm/prctl.h>
 #include <cpuid.h>
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "inject-spin.h"
 
-#define XSAVE_MAX 4096U
-#define FEATURES UINT64_C(0xe7) /* x87, SSE, AVX, AVX-512 */
+#define XSAVE_MAX 12288U
+#define FEATURES UINT64_C(0xe7)      /* x87, SSE, AVX, AVX-512 */
+#define FEATURES_AMX UINT64_C(0x60000)
+#define FEATURE_CONFIG 17U
+#define FEATURE_TILES 18U
 
 /* The offsets are spelled out in the assembly below. */
 struct spin {
@@ -21,9 +27,9 @@ struct spin {
         uint64_t sp_in, sp_out; /* 272, 280 */
         uint8_t reserved[32];
         uint8_t state_in[XSAVE_MAX];  /* 320 */
-        uint8_t state_out[XSAVE_MAX]; /* 4416 */
+        uint8_t state_out[XSAVE_MAX]; /* 12608 */
 };
-_Static_assert(offsetof(struct spin, state_in) == 320 && offsetof(struct spin, state_out) == 4416, "see below");
+_Static_assert(offsetof(struct spin, state_in) == 320 && offsetof(struct spin, state_out) == 12608, "see below");
 _Static_assert(offsetof(struct spin, sp_in) == 272 && offsetof(struct spin, out) == 152, "see below");
 
 void spin_run(struct spin *s);
@@ -59,7 +65,7 @@ __asm__(".text\n"
         "mov %r14, 256(%rdi); mov %r15, 264(%rdi); mov 8(%rsp), %rax; mov %rax, 192(%rdi)\n"
         "mov (%rdi), %eax\n"
         "xor %edx, %edx\n"
-        "xsave64 4416(%rdi)\n"
+        "xsave64 12608(%rdi)\n"
         "mov %rsp, 280(%rdi)\n"
         "xor %eax, %eax\n"
         "mov $-128, %rcx\n"
@@ -98,7 +104,52 @@ __attribute__((__target__("xsave"))) static uint64_t enabled_features(void)
         return _xgetbv(0);
 }
 
-struct spin *spin_new(uint64_t seed)
+static void find_component(unsigned i, unsigned *size, unsigned *offset)
+{
+        unsigned c, d;
+
+        __cpuid_count(0xd, i, *size, *offset, c, d);
+        if (*offset + *size > XSAVE_MAX)
+                abort();
+}
+
+static void fill_component(struct spin *s, unsigned i, uint64_t *seed)
+{
+        static const uint8_t config[64] = {
+                [0] = 1, /* the only palette: eight tiles of 16 rows of 64 bytes */
+                [16] = 64, [18] = 64, [20] = 64, [22] = 64, [24] = 64, [26] = 64, [28] = 64, [30] = 64,
+                [48] = 16, 16, 16, 16, 16, 16, 16, 16,
+        };
+        unsigned size, offset;
+
+        find_component(i, &size, &offset);
+        if (i == FEATURE_CONFIG)
+                memcpy(s->state_in + offset, config, sizeof(config));
+        else
+                fill(s, offset, size, seed);
+}
+
+/* Uses the tiles once and puts them back into their initial state. */
+__attribute__((__target__("xsave"))) static void leave_tiles(struct spin *s)
+{
+        if ((s->features & FEATURES_AMX) == 0)
+                return;
+        s->loops = 1;
+        spin_run(s);
+
+        memset(s->state_out, 0, sizeof(s->state_out));
+        _xrstor64(s->state_out, FEATURES_AMX);
+        s->features &= ~FEATURES_AMX;
+        memcpy(s->state_in + 512, &s->features, sizeof(s->features));
+        for (unsigned i = FEATURE_CONFIG; i <= FEATURE_TILES; i++) {
+                unsigned size, offset;
+
+                find_component(i, &size, &offset);
+                memset(s->state_in + offset, 0, size);
+        }
+}
+
+struct spin *spin_new(uint64_t seed, enum spin_tiles tiles)
 {
         static const uint16_t control = 0x0c7f; /* rounds towards zero, all exceptions masked */
         static const uint8_t tags = 0xff;       /* all eight in use */
@@ -110,6 +161,11 @@ struct spin *spin_new(uint64_t seed)
                 abort();
         memset(s, 0, sizeof(*s));
         s->features = enabled_features() & FEATURES;
+        if (tiles != SPIN_TILES_NEVER && (enabled_features() & FEATURES_AMX) == FEATURES_AMX) {
+                if (syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, FEATURE_TILES) < 0)
+                        abort();
+                s->features |= FEATURES_AMX;
+        }
 
         fill(s, 32, 128, &seed); /* st0 ... st7; their upper six bytes are not kept */
         for (unsigned i = 0; i < 8; i++)
@@ -118,19 +174,15 @@ struct spin *spin_new(uint64_t seed)
         memcpy(s->state_in, &control, sizeof(control));
         memcpy(s->state_in + 4, &tags, sizeof(tags));
         memcpy(s->state_in + 24, &mxcsr, sizeof(mxcsr));
-        for (unsigned i = 2; i < 8; i++) {
-                unsigned size, offset, c, d;
-
-                if ((s->features & (UINT64_C(1) << i)) == 0)
-                        continue;
-                __cpuid_count(0xd, i, size, offset, c, d);
-                if (offset + size > XSAVE_MAX)
-                        abort();
-                fill(s, offset, size, &seed);
-        }
+        for (unsigned i = 2; i <= FEATURE_TILES; i++)
+                if ((s->features & (UINT64_C(1) << i)) != 0)
+                        fill_component(s, i, &seed);
         memcpy(s->state_in + 512, &s->features, sizeof(s->features));
         for (unsigned i = 0; i < 15; i++)
                 s->in[i] = next(&seed);
+
+        if (tiles == SPIN_TILES_BEFORE)
+                leave_tiles(s);
         return s;
 }
 

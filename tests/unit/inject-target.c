@@ -131,6 +131,16 @@ int64_t target_call(const struct target *t)
         return g_ascii_isdigit(*text) ? g_ascii_strtoll(text, NULL, 10) : -1;
 }
 
+uint64_t target_stack_pointer(const struct target *t)
+{
+        g_autofree char *text = read_proc(t, "syscall");
+        g_auto(GStrv) words = g_strsplit(text, " ", -1);
+        guint n = g_strv_length(words);
+
+        g_assert_cmpuint(n, >=, 3);
+        return g_ascii_strtoull(words[n - 2], NULL, 16);
+}
+
 void target_expect_well(const struct target *t)
 {
         siginfo_t info = { 0 };
@@ -236,14 +246,23 @@ void target_wait_body(struct target *t)
 
 void target_spin_body(struct target *t)
 {
-        struct spin *s = spin_new((uint64_t) g_get_monotonic_time() | 1);
+        enum spin_tiles tiles = t->data ? *(const enum spin_tiles *) t->data : SPIN_TILES_NEVER;
+        struct spin *s = spin_new((uint64_t) g_get_monotonic_time() | 1, tiles);
+        sigset_t mask;
+        stack_t stack = { .ss_sp = t->pages, .ss_size = TARGET_PAGES * TARGET_PAGE }, now;
         const char *wrong;
 
+        sigaltstack(&stack, NULL);
         target_ready(t);
         for (;;) {
                 wrong = spin_check(s, 2000);
                 if (wrong)
                         target_fail(t, "%s has changed", wrong);
+                if (sigaltstack(NULL, &now) < 0 || now.ss_sp != stack.ss_sp || now.ss_size != stack.ss_size)
+                        target_fail(t, "the alternate stack has changed");
+                sigprocmask(SIG_SETMASK, NULL, &mask);
+                if (!sigisemptyset(&mask))
+                        target_fail(t, "the signal mask has changed");
                 __atomic_add_fetch(&t->shared->rounds, 1, __ATOMIC_RELEASE);
         }
 }

@@ -49,6 +49,7 @@ void target_handle(int signal, int flags);
 /* For the test. */
 char target_state(const struct target *t);
 int64_t target_call(const struct target *t); /* the system call it sleeps in, -1 if in none */
+uint64_t target_stack_pointer(const struct target *t); /* of one that sleeps */
 void target_wait_for_call(const struct target *t, int64_t nr);
 void target_wait_for_rounds(const struct target *t, uint64_t rounds);
 void target_expect_well(const struct target *t);
@@ -80,5 +81,5 @@ extern const size_t n_wait_cases;
 
 /* Makes the call of the wait_case in @data over and over. */
 void target_wait_body(struct target *t);
-/* spin_check() over and over. */
+/* spin_check() over and over; @data: NULL or an enum spin_tiles. */
 void target_spin_body(struct target *t);

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "inject-busy.h"
+#include "inject-spin.h"
 #include "inject-target.h"
 #include "lib/inject-trace.h"
 
@@ -19,6 +20,7 @@
 #define STEPS_MAX 1000U
 
 static unsigned count = COUNT_DEFAULT;
+static const enum spin_tiles tiles_now = SPIN_TILES_NOW, tiles_before = SPIN_TILES_BEFORE;
 
 /* What the injector does at its steps; it is a fork of this process and has its own copy. */
 static unsigned steps_left;
@@ -73,6 +75,7 @@ static bool advise_killed(const struct target *t, void (*hook)(void))
         mm_inject_step_hook = hook;
         result = target_advise(t, g_random_boolean() ? MADV_MERGEABLE : MADV_UNMERGEABLE, 1, TARGET_PAGES - 1);
         mm_inject_step_hook = NULL;
+        target_expect_well(t);
         if (result != MM_INJECT_FAILED)
                 g_assert_cmpstr(mm_inject_result_name(result), ==, mm_inject_result_name(MM_INJECT_OK));
         return result == MM_INJECT_OK;
@@ -88,12 +91,12 @@ static void expect_usable(struct target *t)
 }
 
 /* The injector is killed at its first step, at its second, and so on until there is none left. */
-static void test_killed_spin(void)
+static void test_killed_spin(const void *data)
 {
         struct target t;
         unsigned step;
 
-        target_start(&t, target_spin_body, NULL);
+        target_start(&t, target_spin_body, data);
         for (step = 0; step < STEPS_MAX; step++) {
                 uint64_t rounds = t.shared->rounds;
 
@@ -229,6 +232,71 @@ static void test_target_killed_at_step(void)
         g_assert_cmpuint(step, <, STEPS_MAX);
 }
 
+static void *leave_thread(void *data)
+{
+        struct target *t = data;
+
+        while (!__atomic_load_n(&t->shared->stop, __ATOMIC_ACQUIRE))
+                ;
+        if (t->data)
+                execl("/bin/sleep", "sleep", "1000", NULL);
+        syscall(SYS_exit_group, 7);
+        return NULL;
+}
+
+static void leave_body(struct target *t)
+{
+        pthread_t thread;
+
+        pthread_create(&thread, NULL, leave_thread, t);
+        target_spin_body(t);
+}
+
+static struct target_shared *leaver;
+
+static void leave_at_step(void)
+{
+        if (steps_left-- == 0) {
+                *sent = true;
+                __atomic_store_n(&leaver->stop, 1, __ATOMIC_RELEASE);
+                g_usleep((gulong) g_random_int_range(0, 200));
+        }
+}
+
+/* Around each step another thread of the target ends it, or makes another program of it. */
+static void test_target_leaves(const void *data)
+{
+        unsigned step;
+
+        for (step = 0; step < STEPS_MAX; step++) {
+                enum mm_inject_result result;
+                struct target t;
+
+                target_start(&t, leave_body, data);
+                leaver = t.shared;
+                steps_left = step;
+                *sent = false;
+                mm_inject_step_hook = leave_at_step;
+                result = target_advise(&t, MADV_MERGEABLE, 1, 2);
+                mm_inject_step_hook = NULL;
+                if (!*sent) {
+                        target_end(&t);
+                        break;
+                }
+                /* Another program has other memory: nothing is left of these pages, or nothing was done. */
+                if (result != MM_INJECT_OK && result != MM_INJECT_NO_PLACE && result != MM_INJECT_FAILED)
+                        g_assert_cmpstr(mm_inject_result_name(result), ==, mm_inject_result_name(MM_INJECT_GONE));
+                if (data) {
+                        target_wait_for_call(&t, SYS_clock_nanosleep);
+                        g_assert_cmphex(target_registered(&t), ==, 0);
+                } else
+                        g_assert_cmpint(WEXITSTATUS(target_wait(&t)), ==, 7);
+                target_end(&t);
+        }
+        g_assert_cmpuint(step, >, 20);
+        g_assert_cmpuint(step, <, STEPS_MAX);
+}
+
 /* A signal with a handler at each step: it arrives, and once. */
 static void test_signalled_at_step(const void *data)
 {
@@ -329,7 +397,9 @@ int main(int argc, char *argv[])
         sent = mmap(NULL, sizeof(*sent), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         g_assert_true(sent != MAP_FAILED);
 
-        g_test_add_func("/inject-stress/killed/spin", test_killed_spin);
+        g_test_add_data_func("/inject-stress/killed/spin", NULL, test_killed_spin);
+        g_test_add_data_func("/inject-stress/killed/tiles", &tiles_now, test_killed_spin);
+        g_test_add_data_func("/inject-stress/killed/tiles-before", &tiles_before, test_killed_spin);
         g_test_add_func("/inject-stress/killed/at-random", test_killed_at_random);
         g_test_add_data_func("/inject-stress/stopped/spin", NULL, test_stopped_at_step);
         for (size_t i = 0; i < n_wait_cases; i++) {
@@ -345,6 +415,8 @@ int main(int argc, char *argv[])
                         g_test_add_data_func(signalled, c, test_signalled_at_step);
         }
         g_test_add_func("/inject-stress/target-killed", test_target_killed_at_step);
+        g_test_add_data_func("/inject-stress/target-exits", NULL, test_target_leaves);
+        g_test_add_data_func("/inject-stress/target-executes", "", test_target_leaves);
         g_test_add_func("/inject-stress/busy", test_busy);
         g_test_add_func("/inject-stress/busy-killed", test_busy_killed);
         return g_test_run();

@@ -17,6 +17,7 @@
 #include <ucontext.h>
 
 #include "inject-target.h"
+#include "lib/inject-trace.h"
 
 #define BITS(from, to) (((UINT64_C(1) << ((to) - (from))) - 1) << (from))
 
@@ -24,6 +25,7 @@
 static void advise_and_check(const struct target *t)
 {
         target_assert_advise(t, MADV_MERGEABLE, 3, 17, MM_INJECT_OK);
+        target_expect_well(t);
         g_assert_cmphex(target_registered(t), ==, BITS(3, 17));
         target_assert_advise(t, MADV_UNMERGEABLE, 5, 17, MM_INJECT_OK);
         g_assert_cmphex(target_registered(t), ==, BITS(3, 5));
@@ -144,6 +146,34 @@ static void test_ranges(void)
         g_assert_cmphex(target_registered(&t), ==, BITS(0, 2) | UINT64_C(3) << 62);
 
         g_assert_cmpint(mm_inject_advise(&t.process, NULL, 0, 10000, NULL, NULL), ==, MM_INJECT_OK);
+        target_end(&t);
+}
+
+/* Not a byte below the stack is other than before either: who knows what lives there. */
+static void test_stack(void)
+{
+        enum { SIZE = 32 * 1024 };
+        g_autofree char *before = g_malloc(SIZE), *after = g_malloc(SIZE), *path = NULL;
+        uint64_t sp;
+        struct target t;
+        int fd;
+
+        target_start(&t, pause_body, NULL);
+        target_wait_for_call(&t, SYS_pause);
+        sp = target_stack_pointer(&t);
+        path = g_strdup_printf("/proc/%d/mem", t.pid);
+        fd = open(path, O_RDWR | O_CLOEXEC);
+        g_assert_cmpint(fd, >=, 0);
+        for (size_t i = 0; i < SIZE; i++)
+                before[i] = (char) g_random_int();
+        g_assert_cmpint(pread(fd, before + SIZE - 128, 128, (off_t) sp - 128), ==, 128); /* the red zone is in use */
+        g_assert_cmpint(pwrite(fd, before, SIZE, (off_t) sp - SIZE), ==, SIZE);
+        advise_and_check(&t);
+        target_wait_for_call(&t, SYS_pause);
+        g_assert_cmphex(target_stack_pointer(&t), ==, sp);
+        g_assert_cmpint(pread(fd, after, SIZE, (off_t) sp - SIZE), ==, SIZE);
+        g_assert_cmpmem(before, SIZE, after, SIZE);
+        safe_close(fd);
         target_end(&t);
 }
 
@@ -321,21 +351,35 @@ static void alternate_heap_body(struct target *t)
         wait_for_ever();
 }
 
+/* Every system call is handed to a handler, as emulators of other systems do; so there are none. */
+static void dispatch_body(struct target *t)
+{
+        static volatile char selector = PR_SYS_DISPATCH_ON;
+
+        if (prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0, &selector) < 0)
+                target_fail(t, "cannot have system calls dispatched");
+        target_ready(t);
+        for (;;)
+                t->shared->rounds++;
+}
+
 struct refusal {
         const char *name;
         void (*body)(struct target *t);
         enum mm_inject_result result;
+        int64_t call; /* that it waits in */
 };
 
 static const struct refusal refusals[] = {
-        { "traced", traced_body, MM_INJECT_TRACED },
-        { "seccomp", seccomp_body, MM_INJECT_SECCOMP },
-        { "seccomp-thread", seccomp_thread_body, MM_INJECT_SECCOMP },
-        { "user-namespace", namespace_body, MM_INJECT_NAMESPACE },
-        { "32-bit", bits_body, MM_INJECT_BITS },
-        { "coroutine", coroutine_body, MM_INJECT_NO_PLACE },
-        { "alternate-stack-on-stack", alternate_own_body, MM_INJECT_NO_PLACE },
-        { "alternate-stack-on-heap", alternate_heap_body, MM_INJECT_NO_PLACE },
+        { "traced", traced_body, MM_INJECT_TRACED, SYS_pause },
+        { "seccomp", seccomp_body, MM_INJECT_SECCOMP, SYS_pause },
+        { "seccomp-thread", seccomp_thread_body, MM_INJECT_SECCOMP, SYS_pause },
+        { "dispatch", dispatch_body, MM_INJECT_SECCOMP, -1 },
+        { "user-namespace", namespace_body, MM_INJECT_NAMESPACE, SYS_pause },
+        { "32-bit", bits_body, MM_INJECT_BITS, 29 },
+        { "coroutine", coroutine_body, MM_INJECT_NO_PLACE, SYS_pause },
+        { "alternate-stack-on-stack", alternate_own_body, MM_INJECT_NO_PLACE, SYS_pause },
+        { "alternate-stack-on-heap", alternate_heap_body, MM_INJECT_NO_PLACE, SYS_pause },
 };
 
 static void test_refusal(const void *data)
@@ -344,11 +388,12 @@ static void test_refusal(const void *data)
         struct target t;
 
         target_start(&t, c->body, NULL);
-        target_wait_for_call(&t, c->result == MM_INJECT_BITS ? 29 : SYS_pause);
+        target_wait_for_call(&t, c->call);
         for (unsigned i = 0; i < 3; i++)
                 target_assert_advise(&t, MADV_MERGEABLE, 0, 1, c->result);
-        target_wait_for_call(&t, c->result == MM_INJECT_BITS ? 29 : SYS_pause);
+        target_wait_for_call(&t, c->call);
         target_expect_well(&t);
+        g_assert_cmphex(target_registered(&t), ==, 0);
         target_end(&t);
 }
 
@@ -408,6 +453,38 @@ static void test_second_thread(void)
         target_end(&t);
 }
 
+static void hang(void)
+{
+        static unsigned steps;
+
+        if (++steps == 12) /* in the middle of the hold */
+                for (;;)
+                        pause();
+}
+
+/* The kernel may keep an injector waiting. Its caller does not wait for it, nor does the target. */
+static void test_hang(void)
+{
+        gint64 begin = g_get_monotonic_time();
+        struct mm_advice a;
+        struct target t;
+
+        target_start(&t, target_spin_body, NULL);
+        a = (struct mm_advice) { (uint64_t) (uintptr_t) t.pages, (uint64_t) (uintptr_t) t.pages + TARGET_PAGE,
+                                 MADV_MERGEABLE, 0, 0 };
+        mm_inject_step_hook = hang;
+        g_assert_cmpint(mm_inject_advise(&t.process, &a, 1, 100, NULL, NULL), ==, MM_INJECT_STOPPED);
+        mm_inject_step_hook = NULL;
+        g_assert_cmpint(g_get_monotonic_time() - begin, <, 2 * G_USEC_PER_SEC);
+        g_assert_cmpint(a.status, ==, 1);
+
+        target_wait_for_rounds(&t, t.shared->rounds + 1000); /* the injector's own alarm lets it go */
+        target_assert_advise(&t, MADV_UNMERGEABLE, 0, TARGET_PAGES, MM_INJECT_OK);
+        advise_and_check(&t);
+        g_assert_cmpint(waitpid(-1, NULL, WNOHANG), ==, 0); /* nothing but the target is left to wait for */
+        target_end(&t);
+}
+
 static int n_children_seen;
 
 static void count_children(int signal)
@@ -452,6 +529,7 @@ int main(int argc, char *argv[])
         g_test_add_func("/inject/wait/timed", test_timed);
         g_test_add_func("/inject/spin", test_spin);
         g_test_add_func("/inject/ranges", test_ranges);
+        g_test_add_func("/inject/stack", test_stack);
         g_test_add_func("/inject/bad-advice", test_bad_advice);
         for (size_t i = 0; i < G_N_ELEMENTS(refusals); i++) {
                 g_autofree char *name = g_strconcat("/inject/refused/", refusals[i].name, NULL);
@@ -461,6 +539,7 @@ int main(int argc, char *argv[])
         g_test_add_func("/inject/refused/stopped", test_stopped);
         g_test_add_func("/inject/refused/gone", test_gone);
         g_test_add_func("/inject/second-thread", test_second_thread);
+        g_test_add_func("/inject/hang", test_hang);
         g_test_add_func("/inject/caller", test_caller);
         return g_test_run();
 }
