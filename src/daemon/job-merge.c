@@ -27,6 +27,7 @@ static void on_refreshed(void *userdata, int error)
                 fail_call(j, error);
                 return;
         }
+        registry_account(&j->manager->registry, j->n_saved, j->n_shared);
         j->report.metadata_bytes = registry_metadata_bytes(&j->manager->registry);
         (void) registry_save(&j->manager->registry);
         manager_emit_totals(j->manager);
@@ -37,16 +38,15 @@ static void on_measured(void *userdata, const union worker_packet *row)
 {
         struct job *j = userdata;
         const struct worker_measured *m = &row->measured;
-        uint64_t saved;
 
         if (row->header.type != WORKER_ROW_MEASURED)
                 return;
-        saved = m->n_frames_before - MIN(m->n_frames_before, m->n_frames_shared);
+        j->n_saved = m->n_frames_before - MIN(m->n_frames_before, m->n_frames_shared);
+        j->n_shared = m->n_frames_shared;
         j->report.n_merged += m->n_merged;
-        j->report.n_saved += saved;
-        j->report.n_shared += m->n_frames_shared;
+        j->report.n_saved += j->n_saved;
+        j->report.n_shared += j->n_shared;
         j->manager->n_merged_total += m->n_merged;
-        registry_account(&j->manager->registry, saved, m->n_merged, m->n_frames_shared);
         if (j->cancelled)
                 return;
         j->manager->n_failed_total += m->n_planned - m->n_merged;
@@ -274,6 +274,18 @@ static bool choose_domain(struct job *j)
         return true;
 }
 
+static void on_counted(void *userdata, int error)
+{
+        struct job *j = userdata;
+
+        if (error < 0) {
+                fail_call(j, error);
+                return;
+        }
+        registry_settle(&j->manager->registry);
+        job_census(j);
+}
+
 void job_merge(struct job *j)
 {
         j->report.mechanism = mechanism_to_string(j->mechanism);
@@ -284,5 +296,5 @@ void job_merge(struct job *j)
         if (j->part == 0 && !choose_domain(j))
                 return;
         job_set_state(j, JOB_MERGING);
-        job_census(j);
+        refresh_start(&j->refresh, &j->manager->registry, j->manager->worker, on_counted, j);
 }

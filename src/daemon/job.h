@@ -80,6 +80,7 @@ struct job {
         struct job_ranges *ranges;
         size_t n_ranges;
         uint64_t ranges_done;
+        uint64_t n_saved, n_shared; /* by the part at hand */
         struct refresh refresh;
         struct job_target *busy; /* that the running call is about */
 

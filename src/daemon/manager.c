@@ -14,7 +14,6 @@
 #include "shared/format.h"
 #include "shared/log.h"
 
-#define DEFAULT_CONF MERGEMEM_SYSCONFDIR "/mergememd.conf"
 #define DEFAULT_RUNTIME_DIRECTORY "/run/mergemem"
 
 /* What registered processes save changes slowly, and a look costs a few system calls for each. */
@@ -195,22 +194,25 @@ void manager_refresh(Manager *m)
         (void) sd_event_source_set_enabled(m->refresh_source, SD_EVENT_ONESHOT);
 }
 
-static int load_conf(Manager *m, struct conf *ret)
+/* What --config= says; else the administrator's file, else the one that came along. */
+static int load_conf(const Manager *m, struct conf *ret)
 {
-        struct conf c;
+        static const char *const paths[] = {
+                MERGEMEM_SYSCONFDIR "/mergememd.conf",
+                MERGEMEM_VENDORDIR "/mergememd.conf",
+        };
         int r;
 
-        conf_init(&c);
-        r = conf_load(m->conf_path ?: DEFAULT_CONF, &c);
-        if (r == -ENOENT && m->conf_path)
-                return log_error_errno(r, "%s: %m", m->conf_path);
-        if (r == -ENOENT)
-                conf_init(&c);
-        else if (r == -EINVAL)
-                return r; /* said with file and line */
-        else if (r < 0)
-                return log_error_errno(r, "Cannot read %s: %m", m->conf_path ?: DEFAULT_CONF);
-        *ret = c;
+        if (m->conf_path) {
+                r = conf_load(m->conf_path, ret);
+                return r == -ENOENT ? log_error_errno(r, "%s: %m", m->conf_path) : r;
+        }
+        for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
+                r = conf_load(paths[i], ret);
+                if (r != -ENOENT)
+                        return r;
+        }
+        conf_init(ret);
         return 0;
 }
 

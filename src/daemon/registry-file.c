@@ -26,7 +26,7 @@ int registry_save(const struct registry *r)
                 safe_close(fd);
                 return -ENOMEM;
         }
-        fprintf(f, FILE_HEAD "\ntotals %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", r->n_saved, r->n_merged,
+        fprintf(f, FILE_HEAD "\ntotals %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", r->n_saved, r->n_baseline,
                 r->n_shared);
         for (size_t i = 0; i < r->n_items; i++) {
                 const struct registered *g = r->items[i];
@@ -118,7 +118,7 @@ static int load_line(struct loading *l, unsigned i, const char *line)
         if (i == 0)
                 return streq(line, FILE_HEAD) ? 0 : -EBADMSG;
         if (i == 1)
-                return sscanf(line, "totals %" SCNu64 " %" SCNu64 " %" SCNu64, &r->n_saved, &r->n_merged,
+                return sscanf(line, "totals %" SCNu64 " %" SCNu64 " %" SCNu64, &r->n_saved, &r->n_baseline,
                               &r->n_shared) == 3
                                ? 0
                                : -EBADMSG;
@@ -170,6 +170,6 @@ int registry_load(struct registry *r, int proc_fd)
                 if (r->items[i]->n_ranges == 0)
                         registry_drop(r, r->items[i]);
         if (r->n_items == 0)
-                r->n_saved = r->n_merged = r->n_shared = 0;
+                r->n_saved = r->n_baseline = r->n_shared = 0;
         return k;
 }

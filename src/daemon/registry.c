@@ -51,7 +51,7 @@ void registry_drop(struct registry *r, struct registered *g)
                 break;
         }
         if (r->n_items == 0)
-                r->n_saved = r->n_merged = r->n_shared = 0;
+                r->n_saved = r->n_baseline = r->n_shared = 0;
 }
 
 static int on_process_exit(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -153,11 +153,17 @@ const char *registry_other_domain(const struct registry *r, const char *domain)
         return NULL;
 }
 
-void registry_account(struct registry *r, uint64_t saved, uint64_t merged, uint64_t shared)
+void registry_settle(struct registry *r)
+{
+        r->n_saved = registry_saved_frames(r);
+        r->n_baseline = registry_merged_pages(r);
+}
+
+void registry_account(struct registry *r, uint64_t saved, uint64_t shared)
 {
         r->n_saved += saved;
-        r->n_merged += merged;
         r->n_shared += shared;
+        r->n_baseline = registry_merged_pages(r);
 }
 
 uint64_t registry_merged_pages(const struct registry *r)
@@ -182,11 +188,9 @@ uint64_t registry_saved_frames(const struct registry *r)
 {
         uint64_t now = registry_merged_pages(r);
 
-        /* Each page that is written or ends takes one frame again; each that KSM finds later in the
-         * registered memory frees one. */
-        if (now >= r->n_merged)
-                return r->n_saved + (now - r->n_merged);
-        return r->n_saved - MIN(r->n_saved, r->n_merged - now);
+        /* Each page that is written or ends takes one frame again. One that ksmd merges by itself
+         * later counts for nothing: it may have been shared by fork before. */
+        return r->n_saved - MIN(r->n_saved, r->n_baseline > now ? r->n_baseline - now : 0);
 }
 
 uint64_t registry_metadata_bytes(const struct registry *r)

@@ -27,8 +27,8 @@ struct registry {
         int state_fd;
         struct registered **items;
         size_t n_items;
-        /* Frames saved and pages merged, as measured after each merge. */
-        uint64_t n_saved, n_merged;
+        /* Frames saved, as measured after the last merge, and the pages that were merged then. */
+        uint64_t n_saved, n_baseline;
         uint64_t n_shared; /* frames shared */
         uint64_t n_broken; /* merged pages that a write gave a frame of their own again, in all */
 };
@@ -54,8 +54,10 @@ void registry_drop(struct registry *r, struct registered *g);
 /* A trust domain other than @domain that has registered memory, or NULL. */
 const char *registry_other_domain(const struct registry *r, const char *domain);
 
-/* After a measurement: @saved frames by @merged pages more, on @shared frames. */
-void registry_account(struct registry *r, uint64_t saved, uint64_t merged, uint64_t shared);
+/* Before a merge, and right after a count: what was written to until now saves nothing any more. */
+void registry_settle(struct registry *r);
+/* After it, and right after a count: it saved @saved frames more, on @shared new ones. */
+void registry_account(struct registry *r, uint64_t saved, uint64_t shared);
 /* What of @g is merged was counted anew. */
 void registry_refreshed(struct registry *r, struct registered *g, uint64_t merging_pages,
                         uint64_t rmap_items);
