@@ -50,6 +50,29 @@ int worker_send(int socket_fd, const union worker_packet *p, int fd)
         return 0;
 }
 
+/* The one descriptor of a packet. With alignment there is room for two: more than one is refused, and
+ * none stays open. */
+static int take_fd(struct msghdr *message, int *ret)
+{
+        int fd = -EBADF;
+        size_t n = 0;
+
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+                if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+                        continue;
+                for (size_t i = 0; CMSG_LEN((i + 1) * sizeof(int)) <= c->cmsg_len; i++, n++) {
+                        safe_close(fd);
+                        memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
+                }
+        }
+        if (n > 1) {
+                safe_close(fd);
+                return -EBADMSG;
+        }
+        *ret = fd;
+        return 0;
+}
+
 int worker_receive(int socket_fd, int flags, union worker_packet *ret, int *ret_fd)
 {
         union {
@@ -65,6 +88,7 @@ int worker_receive(int socket_fd, int flags, union worker_packet *ret, int *ret_
         };
         _cleanup_(closep) int fd = -EBADF;
         ssize_t n;
+        int r;
 
         do
                 n = recvmsg(socket_fd, &message, flags | MSG_CMSG_CLOEXEC);
@@ -74,11 +98,9 @@ int worker_receive(int socket_fd, int flags, union worker_packet *ret, int *ret_
         if (n == 0)
                 return 0;
 
-        for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
-                if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-                    c->cmsg_len == CMSG_LEN(sizeof(int)))
-                        memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-
+        r = take_fd(&message, &fd);
+        if (r < 0)
+                return r;
         if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || (size_t) n < sizeof(ret->header) ||
             ret->header.size != (size_t) n)
                 return -EBADMSG;
