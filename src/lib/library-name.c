@@ -10,7 +10,7 @@ static size_t stem_before_version(const char *base, size_t length)
 
         while (i > 0 && (isdigit((unsigned char)base[i - 1]) || base[i - 1] == '.'))
                 i--;
-        if (i < 2 || i == length || base[i - 1] != '-' || base[i] == '.')
+        if (i == 0 || i == length || base[i - 1] != '-' || base[i] == '.')
                 return 0;
         return i - 1;
 }

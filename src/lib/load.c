@@ -47,18 +47,6 @@ bool mm_load_find(const struct mm_elf *elf, const struct mm_area *area, struct m
         return best > 0;
 }
 
-bool mm_load_spans(const struct mm_load *l, uint64_t address)
-{
-        const struct mm_elf_segment *first, *last;
-
-        if (l->elf->n_segments == 0)
-                return false;
-        first = l->elf->segments;
-        last = first + l->elf->n_segments - 1;
-        return address - l->bias >= PAGE_DOWN(first->vaddr) &&
-               address - l->bias < PAGE_UP(last->vaddr + last->memsz);
-}
-
 bool mm_load_fits(const struct mm_load *l, const struct mm_area *area, uint64_t address)
 {
         uint64_t vaddr = address - l->bias, offset = area->offset + (address - area->start);

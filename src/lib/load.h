@@ -18,9 +18,6 @@ struct mm_load {
  * False if no segment has that part of the file. */
 bool mm_load_find(const struct mm_elf *elf, const struct mm_area *area, struct mm_load *ret);
 
-/* Whether @address lies between the start of the first segment and the end of the last. */
-bool mm_load_spans(const struct mm_load *l, uint64_t address);
-
 /* Whether the page at @address in @area is the one of the file that the load has there. */
 bool mm_load_fits(const struct mm_load *l, const struct mm_area *area, uint64_t address);
 

@@ -82,20 +82,16 @@ static int look_up(struct assignment *a, const struct mm_area *area)
 /* Finds the load that @area belongs to and makes it the current one. */
 static bool enter_load(struct assignment *a, const struct mm_area *area, const struct mm_range *what)
 {
-        bool same = a->load.elf && mm_file_id_equal(&a->load_range.file, &area->file) &&
-                    mm_load_spans(&a->load, area->start);
+        bool same = a->load.elf && mm_file_id_equal(&a->load_range.file, &area->file);
         bool accessible = area->flags & (MM_AREA_READ | MM_AREA_WRITE | MM_AREA_EXEC);
 
         /* ld.so maps the whole span first and leaves what is between segments inaccessible. */
         if (same && (!accessible || mm_load_fits(&a->load, area, area->start)))
                 return true;
-        if (mm_load_find(a->elf, area, &a->load)) {
-                a->load_range = *what;
-                return true;
-        }
-        if (!same)
-                a->load.elf = NULL;
-        return same;
+        if (!mm_load_find(a->elf, area, &a->load))
+                return same;
+        a->load_range = *what;
+        return true;
 }
 
 static int assign_file(struct assignment *a, const struct mm_area *area)
@@ -108,7 +104,7 @@ static int assign_file(struct assignment *a, const struct mm_area *area)
         if (r < 0)
                 return r;
 
-        if (a->exe && mm_file_id_known(a->exe) && mm_file_id_equal(a->exe, &area->file))
+        if (a->exe && mm_file_id_equal(a->exe, &area->file))
                 what.owner = MM_OWNER_PROGRAM;
         else
                 what.owner = a->elf ? MM_OWNER_LIBRARY : MM_OWNER_FILE;
@@ -130,8 +126,6 @@ static int assign_file(struct assignment *a, const struct mm_area *area)
         at = area->end - MM_PAGE_SIZE;
         if (mm_load_fits(&a->load, area, at) || mm_load_in_gap(&a->load, at))
                 a->load_end = area->end;
-        else
-                a->load_end = NOWHERE;
         return 0;
 }
 

@@ -116,6 +116,8 @@ static void test_malformed(void)
                 g_assert_cmpint(mm_elf_parse(&i, sizeof(i), &elf), ==, expected); \
                 if (expected != 0)                                               \
                         g_assert_cmpuint(elf.n_segments, ==, 4711);              \
+                else if (i.programs[2].p_memsz == 0)                             \
+                        g_assert_cmpuint(elf.n_segments, ==, 1);                 \
         } while (0)
 
         CASE(-ENOEXEC, i.header.e_ident[EI_MAG3] = 'f');
@@ -274,29 +276,36 @@ static void test_read_mapped(void)
         tree_free(tree);
 }
 
-/* As patchelf(1) leaves a file. */
-static void test_headers_at_end(void)
+/* A copy of the library with its program headers at the end, as patchelf(1) leaves a file. */
+static char *write_patched(const char *tree)
 {
-        char *tree = tree_new();
-        g_autofree char *path = g_build_filename(tree, "moved", NULL), *text = NULL;
-        g_autoptr(GByteArray) moved = g_byte_array_new();
-        struct mm_elf elf, expected;
+        char *path = g_build_filename(tree, "patched", NULL);
+        g_autoptr(GByteArray) patched = g_byte_array_new();
+        g_autofree char *text = NULL;
         Elf64_Ehdr header;
         guint table_size;
         gsize size;
-        pid_t pid;
 
-        readelf_run(TEST_LIBRARY, &expected);
         g_assert_true(g_file_get_contents(TEST_LIBRARY, &text, &size, NULL));
         memcpy(&header, text, sizeof(header));
         table_size = header.e_phnum * (guint)sizeof(Elf64_Phdr);
-        g_byte_array_append(moved, (guint8 *)text, (guint)size);
-        g_byte_array_append(moved, (guint8 *)text + header.e_phoff, table_size);
-        memset(moved->data + header.e_phoff, 0xff, table_size);
+        g_byte_array_append(patched, (guint8 *)text, (guint)size);
+        g_byte_array_append(patched, (guint8 *)text + header.e_phoff, table_size);
+        memset(patched->data + header.e_phoff, 0xff, table_size);
         header.e_phoff = size;
-        memcpy(moved->data, &header, sizeof(header));
-        g_assert_true(g_file_set_contents(path, (char *)moved->data, moved->len, NULL));
+        memcpy(patched->data, &header, sizeof(header));
+        g_assert_true(g_file_set_contents(path, (char *)patched->data, patched->len, NULL));
+        return path;
+}
 
+static void test_headers_at_end(void)
+{
+        char *tree = tree_new();
+        g_autofree char *path = write_patched(tree);
+        struct mm_elf elf, expected;
+        pid_t pid;
+
+        readelf_run(TEST_LIBRARY, &expected);
         pid = child_start(map_only, path);
         /* Without the capability they are out of reach. */
         g_assert_cmpint(read_mapped(pid, path, &elf), ==, geteuid() == 0 ? 0 : -EINVAL);
@@ -306,7 +315,7 @@ static void test_headers_at_end(void)
         tree_free(tree);
 }
 
-static void become_nobody(void *userdata)
+static void become_nobody(void)
 {
         if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
                 _exit(1);
@@ -315,44 +324,61 @@ static void become_nobody(void *userdata)
         (void) prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY); /* EINVAL without Yama */
 }
 
-/* Without the capability for map_files the header is read from memory. */
+static void map_as_nobody(void *path)
+{
+        map_only(path);
+        become_nobody();
+}
+
+/* Says what it could not do by its exit status. */
+static int read_as_nobody(int fd, const struct mm_area *libc, const struct mm_area *patched,
+                          const struct mm_elf *expected)
+{
+        struct mm_elf elf = {};
+        char name[64];
+
+        become_nobody();
+        (void) snprintf(name, sizeof(name), "map_files/%lx-%lx", (unsigned long)libc->start,
+                        (unsigned long)libc->end);
+        if (openat(fd, name, O_RDONLY) >= 0)
+                return 10;
+        if (mm_elf_read_mapped(fd, libc->start, libc->end, &elf) < 0)
+                return 11;
+        if (elf.n_segments != expected->n_segments ||
+            memcmp(elf.segments, expected->segments, sizeof(elf.segments)) != 0)
+                return 12;
+        if (mm_elf_read_mapped(fd, patched->start, patched->end, &elf) != -EINVAL)
+                return 13;
+        return 0;
+}
+
+/* Without the capability for map_files the headers are read from memory. */
 static void test_unprivileged(void)
 {
         _cleanup_(mm_areas_done) struct mm_areas areas = {};
-        g_autofree char *libc = NULL, *proc = NULL;
-        struct mm_elf elf = {}, expected;
-        const struct mm_area *area;
+        char *tree = tree_new();
+        g_autofree char *libc = NULL, *proc = NULL, *patched = write_patched(tree);
+        struct mm_elf expected;
         int fd, status;
         pid_t pid, reader;
 
         g_assert_cmpint(dl_iterate_phdr(find_libc, &libc), ==, 1);
         readelf_run(libc, &expected);
-        pid = child_start(become_nobody, NULL);
+        pid = child_start(map_as_nobody, patched);
         proc = g_strdup_printf("/proc/%d", pid);
         fd = tree_open(proc);
         g_assert_cmpint(mm_areas_read(fd, &areas), ==, 0);
-        area = first_area(&areas, libc);
 
         reader = fork();
         g_assert_cmpint(reader, >=, 0);
-        if (reader == 0) {
-                char name[64];
-
-                become_nobody(NULL);
-                (void) snprintf(name, sizeof(name), "map_files/%lx-%lx", (unsigned long)area->start,
-                                (unsigned long)area->end);
-                if (openat(fd, name, O_RDONLY) >= 0)
-                        _exit(10);
-                if (mm_elf_read_mapped(fd, area->start, area->end, &elf) < 0)
-                        _exit(11);
-                _exit(elf.n_segments == expected.n_segments &&
-                      memcmp(elf.segments, expected.segments, sizeof(elf.segments)) == 0 ? 0 : 12);
-        }
+        if (reader == 0)
+                _exit(read_as_nobody(fd, first_area(&areas, libc), first_area(&areas, patched), &expected));
         g_assert_cmpint(waitpid(reader, &status, 0), ==, reader);
         g_assert_true(WIFEXITED(status));
         g_assert_cmpint(WEXITSTATUS(status), ==, 0);
         child_kill(pid);
         close(fd);
+        tree_free(tree);
 }
 
 static void test_cache(void)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
 #include <glib.h>
 #include <pthread.h>
 #include <sys/mman.h>
@@ -372,6 +373,48 @@ static void test_changing(void)
         close(fd);
 }
 
+/* Opens @fifo once somebody reads it, and only then lets "maps" lead elsewhere. */
+static void *replace_while_read(void *tree)
+{
+        static const char text[] = "1000-3000 rw-p 00000000 00:00 0 \n2000-4000 rw-p 00000000 00:00 0 \n";
+        g_autofree char *fifo = g_build_filename(tree, "fifo", NULL);
+        g_autofree char *maps = g_build_filename(tree, "maps", NULL);
+        g_autofree char *next = g_build_filename(tree, "next", NULL);
+        int fd = open(fifo, O_WRONLY);
+
+        g_assert_cmpint(fd, >=, 0);
+        g_assert_cmpint(rename(next, maps), ==, 0);
+        g_assert_cmpint(write(fd, text, strlen(text)), ==, strlen(text));
+        close(fd);
+        return NULL;
+}
+
+static void test_read_again(void)
+{
+        _cleanup_(mm_areas_done) struct mm_areas areas = {};
+        char *tree = tree_new();
+        g_autofree char *fifo = g_build_filename(tree, "fifo", NULL);
+        _cleanup_(closep) int fd = tree_open(tree);
+        pthread_t id;
+
+        g_assert_cmpint(mm_areas_read(fd, &areas), ==, -ESRCH);
+
+        g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
+        tree_link(tree, "maps", "fifo");
+        tree_write(tree, "next", "1000-2000 rw-p 00000000 00:00 0 \n");
+        g_assert_cmpint(pthread_create(&id, NULL, replace_while_read, tree), ==, 0);
+        g_assert_cmpint(mm_areas_read(fd, &areas), ==, 0);
+        g_assert_cmpuint(areas.n, ==, 1);
+        g_assert_cmpint(pthread_join(id, NULL), ==, 0);
+        mm_areas_done(&areas);
+
+        tree_write(tree, "maps", "2000-3000 rw-p 00000000 00:00 0 \n1000-2000 rw-p 00000000 00:00 0 \n");
+        g_assert_cmpint(mm_areas_read(fd, &areas), ==, -EAGAIN);
+        tree_write(tree, "maps", "");
+        g_assert_cmpint(mm_areas_read(fd, &areas), ==, -ESRCH);
+        tree_free(tree);
+}
+
 static void test_gone(void)
 {
         struct mm_areas areas;
@@ -408,6 +451,7 @@ int main(int argc, char **argv)
         g_test_add_func("/maps/names", test_names);
         g_test_add_func("/maps/many", test_many);
         g_test_add_func("/maps/changing", test_changing);
+        g_test_add_func("/maps/read-again", test_read_again);
         g_test_add_func("/maps/gone", test_gone);
         return g_test_run();
 }

@@ -44,6 +44,7 @@ static void test_library(void)
                 { "libm-2", "/lib/libm-2.31.so", false },
                 { "libm.so.6", "/lib/libm-2.31.so", false },
                 { "libm", "/lib/libm-.so", false },
+                { "libm", "/lib/libm-.5.so", false },
                 { "libgtk", "/lib/libgtk-3.so.0", false },
                 { "libgtk-3", "/lib/libgtk-3.so.0.2404.29", true },
                 { "libboost", "/lib/libboost-python.so", false },
@@ -57,6 +58,7 @@ static void test_library(void)
                 { "plugin.so", "/lib/plugin", false },
                 { "plug", "/lib/plugin", false },
                 { "lib", "/lib/", false },
+                { "", "/lib/", false },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
