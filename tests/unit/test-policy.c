@@ -184,7 +184,8 @@ static void check_distinct(const struct subject *subjects, size_t n)
                 g_autofree char *a = domain(TRUST_USER, &subjects[i].process, subjects[i].unit, NULL);
 
                 for (size_t k = 0; k < n; k++) {
-                        g_autofree char *b = domain(TRUST_USER, &subjects[k].process, subjects[k].unit, NULL);
+                        const struct subject *other = &subjects[k];
+                        g_autofree char *b = domain(TRUST_USER, &other->process, other->unit, NULL);
 
                         g_test_message("%s; %s", a, b);
                         g_assert_cmpint(g_str_equal(a, b), ==, i == k);

@@ -53,7 +53,8 @@ static void start(struct pass *pass, int proc_fd)
         pass->error = 1;
         pass->n_processes = pass->n_self = 0;
         memset(pass->n_seen, 0, sizeof(pass->n_seen));
-        g_assert_cmpint(process_list_new(pass->event, proc_fd, on_process, on_done, pass, &pass->list), ==, 0);
+        g_assert_cmpint(process_list_new(pass->event, proc_fd, on_process, on_done, pass, &pass->list), ==,
+                        0);
         /* Callbacks come from the event loop. */
         g_assert_cmpuint(pass->n_processes, ==, 0);
 }
@@ -210,9 +211,10 @@ static void add_captured(const char *tree, pid_t pid, const char *stat, const ch
 
 static void test_units(struct pass *pass, const void *data)
 {
+        /* As many numbers as there are. */
         static const char stat[] =
-                "1 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 77 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 "
-                "0 0 0 0 0 0 0\n";
+                "1 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 77 0 0 0 0 0 0 0 0 0 0 0 0 0 "
+                "0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n";
         char *tree = tree_new();
         int fd = tree_open(tree);
 

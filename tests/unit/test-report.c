@@ -212,7 +212,7 @@ static sd_bus_message *append(struct fake_bus *bus, const struct report *r, cons
 static void check_found(sd_bus_message *m)
 {
         const char *kind, *name;
-        uint64_t n_pages, n_duplicates, n_zero, bytes, processes_duplicates;
+        uint64_t n_pages, n_duplicates, n_zero, bytes, n_frames;
         uint32_t n_processes, chosen;
 
         enter(m, "processes", "u");
@@ -248,10 +248,10 @@ static void check_found(sd_bus_message *m)
         enter(m, "domains", "a(stuu)");
         g_assert_cmpint(sd_bus_message_enter_container(m, 'a', "(stuu)"), >, 0);
         g_assert_cmpint(sd_bus_message_skip(m, "(stuu)"), >=, 0);
-        g_assert_cmpint(sd_bus_message_read(m, "(stuu)", &name, &processes_duplicates, &n_processes, &chosen),
+        g_assert_cmpint(sd_bus_message_read(m, "(stuu)", &name, &n_frames, &n_processes, &chosen),
                         >, 0);
         g_assert_cmpstr(name, ==, "two");
-        g_assert_cmpuint(processes_duplicates, ==, 34);
+        g_assert_cmpuint(n_frames, ==, 34);
         g_assert_cmpuint(n_processes, ==, 35);
         g_assert_cmpuint(chosen, ==, 1);
         g_assert_cmpint(sd_bus_message_at_end(m, 0), >, 0);
