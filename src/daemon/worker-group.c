@@ -245,8 +245,8 @@ static void mark_planned(struct worker_child *w, const struct worker_plan *plan)
 /* The ranges of one process, sent as packets fill up. */
 struct plan_ranges {
         struct worker_child *w;
-        union worker_packet row;
         const struct round_range *last; /* that the last range lies in */
+        union worker_packet row;
 };
 
 static int plan_ranges_flush(struct plan_ranges *p, const struct round_target *t)
