@@ -19,7 +19,7 @@ failed() {
         echo "FAILED  $*"
 }
 
-# try NAME COMMAND...: one test, passed if the command succeeds; otherwise what it printed is shown.
+# try NAME COMMAND...: one test, passed if the command succeeds; otherwise the end of what it printed is shown.
 try() {
         local name=$1 log=$CHECK_SCRATCH/try.log
         shift
@@ -27,7 +27,7 @@ try() {
                 passed "$name"
         else
                 failed "$name"
-                sed 's/^/        /' "$log"
+                tail -n 100 "$log" | sed 's/^/        /'
         fi
 }
 
