@@ -12,7 +12,7 @@ while getent passwd "$target_uid" >/dev/null ||
 done
 
 holders=()      # process ids of those that answer,
-to=() from=()   # through these file descriptors
+answers=()      # through these file descriptors
 sorts=()        # process ids of sort, which says nothing before its input ends,
 feeders=()      # and of what keeps its input open
 
@@ -25,12 +25,19 @@ run() {
                 setpriv --pdeathsig KILL "$@"
 }
 
+# start_holder COMMAND...: stdin, or if the command names it, the file TO, is the FIFO through which it is
+# told what to do.
 start_holder() {
         local n=${#holders[@]} in out
-        mkfifo "$dir/to.$n" "$dir/from.$n"
-        exec {in}<>"$dir/to.$n" {out}<>"$dir/from.$n"
-        to+=("$in") from+=("$out")
-        (run "$@" <"$dir/to.$n" >"$dir/from.$n") &
+        in=$dir/to.$n
+        mkfifo -m 644 "$in"
+        mkfifo "$dir/from.$n"
+        exec {out}<>"$dir/from.$n"
+        answers+=("$out")
+        case " $* " in
+        *" TO "*) set -- "${@/#TO/$in}"; in=/dev/null ;;
+        esac
+        (run "$@" <>"$in" >"$dir/from.$n") &
         holders+=($!)
 }
 
@@ -50,12 +57,6 @@ if setarch -R true 2>/dev/null; then
         fixed_layout=(setarch -R)
 fi
 
-# By itself mawk waits until a whole buffer of commands has come.
-awk=(awk)
-if awk -W version 2>&1 </dev/null | grep -q ^mawk; then
-        awk+=(-W interactive)
-fi
-
 # start_targets N: N processes of each program.
 start_targets() {
         local i
@@ -69,10 +70,19 @@ start_targets() {
                 start_holder perl "$dir/hold.pl" "${data[@]}" "${text[@]}"
                 start_holder "${fixed_layout[@]}" python3 -I "$dir/hold.py" "${data[@]}" "${text[@]}"
                 start_holder bash "$dir/hold.bash" "${text[@]}"
-                start_holder "${awk[@]}" -f "$dir/hold.awk" "${text[@]}"
+                start_holder awk -f "$dir/hold.awk" TO "${text[@]}"
                 start_sort
         done
-        expect ready && wait_for_sorts
+        expect ready && wait_for_sorts && [ -z "$(idle)" ]
+}
+
+# Those that do not have the text in their private memory.
+idle() {
+        local pid size
+        size=$(($(cat "${text[@]}" | wc -c) / $(getconf PAGESIZE)))
+        for pid in "${holders[@]}" "${sorts[@]}"; do
+                [ "$("$dir/recount" "$pid")" -ge "$size" ] || echo "$pid"
+        done
 }
 
 wait_for_sorts() {
@@ -92,7 +102,7 @@ expect() {
         local n answer status=0
         for n in "${!holders[@]}"; do
                 answer=
-                read -r -t 30 -u "${from[n]}" answer
+                read -r -t 30 -u "${answers[n]}" answer
                 if [ "$answer" != "$1" ]; then
                         echo "process ${holders[n]} ($(cat "/proc/${holders[n]}/comm")): ${answer:-no answer}" >&2
                         status=1
@@ -105,7 +115,7 @@ expect() {
 ask() {
         local n
         for n in "${!holders[@]}"; do
-                echo "$1" >&"${to[n]}"
+                timeout 30 sh -c 'echo "$1" >"$2"' - "$1" "$dir/to.$n"
         done
         expect same
 }
