@@ -21,13 +21,14 @@ failed() {
 
 # try NAME COMMAND...: one test, passed if the command succeeds; otherwise the end of what it printed is shown.
 try() {
-        local name=$1 log=$CHECK_SCRATCH/try.log
+        # The command may be a function of the suite, and sees these names.
+        local try_name=$1 try_log=$CHECK_SCRATCH/try.log
         shift
-        if "$@" >"$log" 2>&1; then
-                passed "$name"
+        if "$@" >"$try_log" 2>&1; then
+                passed "$try_name"
         else
-                failed "$name"
-                tail -n 100 "$log" | sed 's/^/        /'
+                failed "$try_name"
+                tail -n 100 "$try_log" | sed 's/^/        /'
         fi
 }
 
