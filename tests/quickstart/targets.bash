@@ -135,7 +135,7 @@ stop_targets() {
         local pid
         for pid in "${holders[@]}" "${sorts[@]}" "${feeders[@]}"; do
                 kill -KILL "$pid"
+                wait "$pid"
         done
-        wait "${holders[@]}" "${sorts[@]}" "${feeders[@]}"
         holders=() sorts=() feeders=()
 } 2>/dev/null
