@@ -115,7 +115,7 @@ expect() {
 ask() {
         local n
         for n in "${!holders[@]}"; do
-                timeout 30 sh -c 'echo "$1" >"$2"' - "$1" "$dir/to.$n"
+                timeout 30 tee "$dir/to.$n" <<<"$1" >/dev/null
         done
         expect same
 }
