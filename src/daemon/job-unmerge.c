@@ -38,6 +38,8 @@ static void on_advised(void *userdata, const union worker_packet *row)
                 j->ranges_done += a->ranges[i].end - a->ranges[i].start;
         if (a->result != MM_INJECT_OK)
                 (void) report_count(&j->report.skipped, mm_inject_result_name(a->result), 1);
+        else if (j->ranges_done == 0)
+                (void) report_count(&j->report.skipped, "memory ran out", 1);
         if (g && a->n > 0)
                 (void) registry_remove(&j->manager->registry, g, a->ranges, a->n);
 }
@@ -169,6 +171,8 @@ static void on_counted(void *userdata, int error)
 
                 j->ranges[i].n_pages = g ? g->merging_pages : 0;
         }
+        /* Whoever held the worker up at that has cost it its life, and it knew nothing of this job. */
+        j->generation = worker_generation(j->manager->worker);
         if (!j->selector.force && !memory_suffices(j))
                 return;
         job_accept(j);
@@ -198,7 +202,6 @@ void job_unmerge(struct job *j)
                          "None of these processes has memory that mergemem registered.");
                 return;
         }
-        j->generation = worker_generation(j->manager->worker);
         /* How much memory it takes depends on what is merged now. */
         refresh_start(&j->refresh, &j->manager->registry, j->manager->worker, on_counted, j);
 }

@@ -9,7 +9,7 @@
 /* Well below the 2 s after which the service takes us for stuck. */
 #define INJECT_TIMEOUT_MSEC 1000U
 
-/* One call's worth: 512 ranges that areas may cut into more. */
+/* One call's worth: 512 ranges that areas may cut into more. What is left over is asked for again. */
 #define ADVICES_MAX 2048U
 
 struct advices {
@@ -18,10 +18,39 @@ struct advices {
         uint64_t n_foreign_bytes;
 };
 
+struct done {
+        struct worker_range *items;
+        size_t n, allocated;
+};
+
+static void done_free(struct done *d)
+{
+        free(d->items);
+}
+
+static int done_add(struct done *d, uint64_t start, uint64_t end)
+{
+        if (start >= end)
+                return 0;
+        if (d->n >= d->allocated) {
+                size_t allocated = MAX(d->allocated * 2, (size_t) 64);
+                struct worker_range *items;
+
+                items = reallocarray(d->items, allocated, sizeof(*items));
+                if (!items)
+                        return -ENOMEM;
+                d->items = items;
+                d->allocated = allocated;
+        }
+        d->items[d->n++] = (struct worker_range) { .start = start, .end = end };
+        return 0;
+}
+
 /* Of @range, the parts where the kernel's flag is not yet as wanted. What is registered already is
- * somebody else's when we want to register: it is left to them. */
+ * somebody else's when we want to register: it is left to them. So is what has become an area that
+ * is not to be looked at since the plan was made. */
 static void add_parts(struct advices *a, const struct mm_vmflags *flags, size_t n_flags,
-                      const struct worker_range *range, bool merge)
+                      const struct worker_range *range, bool merge, uint32_t unwanted)
 {
         for (size_t i = 0; i < n_flags && a->n < ADVICES_MAX; i++) {
                 uint64_t start = MAX(flags[i].start, range->start), end = MIN(flags[i].end, range->end);
@@ -33,6 +62,8 @@ static void add_parts(struct advices *a, const struct mm_vmflags *flags, size_t 
                         a->n_foreign_bytes += merge ? end - start : 0;
                         continue;
                 }
+                if ((flags[i].flags & unwanted) != 0)
+                        continue;
                 if (a->n > 0 && a->items[a->n - 1].end == start) {
                         a->items[a->n - 1].end = end;
                         continue;
@@ -44,6 +75,25 @@ static void add_parts(struct advices *a, const struct mm_vmflags *flags, size_t 
                         .status = 1,
                 };
         }
+}
+
+/* Of [@start, @end), what is registered, or what is not: holes too, where nothing is left to give back. */
+static int add_done(struct done *d, const struct mm_vmflags *flags, size_t n_flags, uint64_t start,
+                    uint64_t end, bool registered)
+{
+        uint64_t from = start;
+        int r = 0;
+
+        for (size_t i = 0; i < n_flags && r >= 0; i++) {
+                if ((flags[i].flags & MM_VM_MERGEABLE) == 0 || flags[i].end <= from || flags[i].start >= end)
+                        continue;
+                if (registered)
+                        r = done_add(d, MAX(flags[i].start, from), MIN(flags[i].end, end));
+                else
+                        r = done_add(d, from, MIN(flags[i].start, end));
+                from = flags[i].end;
+        }
+        return registered || r < 0 ? r : done_add(d, from, end);
 }
 
 /* The process anew, by its number; @dir_fd, which is bound to it, says that it is the same one. */
@@ -64,42 +114,58 @@ static int open_target(struct worker_child *w, const struct worker_ranges *range
         return 0;
 }
 
-static enum mm_inject_result advise(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd,
-                                    bool merge, struct advices *a, int *ret_error, uint64_t *ret_stop_usec)
+/* What the kernel says afterwards is what was done: of an advice that was followed in part, of areas
+ * that went meanwhile and of those that it passes over without a word. */
+static int find_done(const struct worker_ranges *ranges, bool merge, const struct advices *a,
+                     const struct mm_vmflags *flags, size_t n_flags, struct done *d)
+{
+        int r = 0;
+
+        for (size_t i = 0; merge && i < a->n && r >= 0; i++)
+                r = add_done(d, flags, n_flags, a->items[i].start, a->items[i].end, true);
+        for (uint32_t i = 0; !merge && i < ranges->n && r >= 0; i++)
+                r = add_done(d, flags, n_flags, ranges->ranges[i].start, ranges->ranges[i].end, false);
+        return r;
+}
+
+/* Fills in @ret->result, ->error and ->stop_usec. */
+static int advise(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd, bool merge,
+                  struct advices *a, struct done *d, struct worker_advised *ret)
 {
         _cleanup_(mm_process_done) struct mm_process process = MM_PROCESS_NULL;
-        _cleanup_(freep) struct mm_vmflags *flags = NULL;
-        size_t n_flags = 0;
+        _cleanup_(freep) struct mm_vmflags *flags = NULL, *after = NULL;
+        uint32_t unwanted = MM_VM_SPECIAL | (w->round.include_private ? 0 : MM_VM_PRIVATE);
+        size_t n_flags = 0, n_after = 0;
         int r;
 
         r = open_target(w, ranges, dir_fd, &process);
         if (r >= 0)
                 r = mm_vmflags_read(process.dir_fd, &flags, &n_flags);
-        if (r < 0) {
-                *ret_error = r;
-                return r == -ESRCH ? MM_INJECT_GONE : MM_INJECT_FAILED;
-        }
+        if (r < 0)
+                return r;
         for (uint32_t i = 0; i < ranges->n; i++)
-                add_parts(a, flags, n_flags, &ranges->ranges[i], merge);
+                add_parts(a, flags, n_flags, &ranges->ranges[i], merge, merge ? unwanted : 0);
         if (a->n == 0)
-                return MM_INJECT_OK;
-        return mm_inject_advise(&process, a->items, a->n, INJECT_TIMEOUT_MSEC, ret_error, ret_stop_usec);
-}
-
-/* Up to where an advice can be taken as followed: parts of it that are no memory any more do not
- * matter; one that ran out of time counts for what was done. */
-static uint64_t advised_end(const struct mm_advice *a)
-{
-        return a->status == 1 ? a->start + a->done : a->end;
+                return find_done(ranges, merge, a, flags, n_flags, d);
+        r = worker_child_tick(w);
+        if (r < 0)
+                return r;
+        ret->result = mm_inject_advise(&process, a->items, a->n, INJECT_TIMEOUT_MSEC, &ret->error,
+                                       &ret->stop_usec);
+        /* From here on the answer counts, even if nobody waits for it any more. */
+        (void) worker_child_tick(w);
+        r = mm_vmflags_read(process.dir_fd, &after, &n_after);
+        return r < 0 ? r : find_done(ranges, merge, a, after, n_after, d);
 }
 
 int worker_child_advise(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd, bool merge)
 {
         _cleanup_(freep) struct advices *a = NULL;
+        _cleanup_(done_free) struct done d = {};
         union worker_packet row;
-        uint64_t stop_usec = 0;
-        int error = 0, r;
-        enum mm_inject_result result;
+        struct worker_advised last = {};
+        size_t sent = 0;
+        int r;
 
         if (ranges->header.size != sizeof(*ranges) + ranges->n * sizeof(struct worker_range) ||
             ranges->n > WORKER_RANGES_MAX)
@@ -107,31 +173,34 @@ int worker_child_advise(struct worker_child *w, const struct worker_ranges *rang
         a = calloc(1, sizeof(*a));
         if (!a)
                 return -ENOMEM;
-        result = advise(w, ranges, dir_fd, merge, a, &error, &stop_usec);
+        r = advise(w, ranges, dir_fd, merge, a, &d, &last);
+        if (r == -ECANCELED || r == -EPIPE)
+                return r;
+        if (r < 0 && last.result == MM_INJECT_OK) {
+                last.error = r;
+                last.result = r == -ESRCH ? MM_INJECT_GONE : MM_INJECT_FAILED;
+        }
 
-        worker_packet_init(&row, WORKER_ROW_ADVISED, sizeof(row.advised));
-        for (size_t i = 0; i <= a->n; i++) {
+        do {
                 struct worker_advised *advised = &row.advised;
 
-                /* Full, or the end: the last packet carries the figures even if it has no range. */
-                if (i == a->n || advised->n >= WORKER_RANGES_MAX) {
-                        advised->index = ranges->index;
-                        advised->result = result;
-                        advised->error = error;
-                        advised->stop_usec = stop_usec;
-                        advised->n_foreign_bytes = i == a->n ? a->n_foreign_bytes : 0;
-                        row.header.size =
-                                (uint32_t) (sizeof(*advised) + advised->n * sizeof(struct worker_range));
-                        r = worker_child_send(w, &row);
-                        if (r < 0)
-                                return r;
-                        worker_packet_init(&row, WORKER_ROW_ADVISED, sizeof(row.advised));
+                worker_packet_init(&row, WORKER_ROW_ADVISED, sizeof(row.advised));
+                advised->index = ranges->index;
+                advised->n = (uint32_t) MIN(d.n - sent, (size_t) WORKER_RANGES_MAX);
+                if (advised->n > 0)
+                        memcpy(advised->ranges, d.items + sent, advised->n * sizeof(*d.items));
+                sent += advised->n;
+                /* The figures are told once. */
+                if (sent == d.n) {
+                        advised->result = last.result;
+                        advised->error = last.error;
+                        advised->stop_usec = last.stop_usec;
+                        advised->n_foreign_bytes = a->n_foreign_bytes;
                 }
-                if (i < a->n && a->items[i].done > 0)
-                        advised->ranges[advised->n++] = (struct worker_range) {
-                                .start = a->items[i].start,
-                                .end = advised_end(&a->items[i]),
-                        };
-        }
+                row.header.size = (uint32_t) (sizeof(*advised) + advised->n * sizeof(*d.items));
+                r = worker_child_send(w, &row);
+                if (r < 0)
+                        return r;
+        } while (sent < d.n);
         return 0;
 }
