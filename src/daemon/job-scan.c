@@ -20,22 +20,25 @@ static void scan_next(struct job *j);
 static void libraries_next(struct job *j);
 static void begin_part(struct job *j);
 
-int job_call(struct job *j, const union worker_packet *p, int fd, worker_row_t row, worker_done_t done)
+/* The worker may be found dead, and the end be told, before worker_call() returns: @j may be gone then. */
+static int call(struct job *j, struct job_target *t, const union worker_packet *p, int fd, worker_row_t row,
+                worker_done_t done)
 {
         if (worker_generation(j->manager->worker) != j->generation)
                 return -EPIPE;
-        j->busy = NULL;
+        j->busy = t;
         return worker_call(j->manager->worker, p, fd, row, done, j);
+}
+
+int job_call(struct job *j, const union worker_packet *p, int fd, worker_row_t row, worker_done_t done)
+{
+        return call(j, NULL, p, fd, row, done);
 }
 
 int job_call_target(struct job *j, struct job_target *t, const union worker_packet *p, worker_row_t row,
                     worker_done_t done)
 {
-        int r;
-
-        r = job_call(j, p, t->dir_fd, row, done);
-        j->busy = t;
-        return r;
+        return call(j, t, p, t->dir_fd, row, done);
 }
 
 bool job_retry(struct job *j, int error)
