@@ -20,10 +20,12 @@ static void census_done(struct job *j)
         size_t n_foreign = 0;
 
         job_clear_ranges(j);
+        (void) registry_save(&j->manager->registry);
         for (size_t i = 0; i < j->n_targets; i++) {
                 const struct job_target *t = &j->targets[i];
 
-                if (!t->registered || registry_find(&j->manager->registry, t->pid, t->start_ticks))
+                if (!t->registered ||
+                    (!t->strayed && registry_find(&j->manager->registry, t->pid, t->start_ticks)))
                         continue;
                 foreign = foreign ?: t;
                 n_foreign++;
@@ -39,15 +41,39 @@ static void census_done(struct job *j)
                  foreign->pid, foreign->exe ?: "unknown program");
 }
 
+/* The answer about the process at hand. One of which it cannot be told counts as registered. */
+static void on_census(void *userdata, const union worker_packet *row)
+{
+        struct job *j = userdata;
+        const struct worker_ksm_row *k = &row->ksm_row;
+
+        if (row->header.type == WORKER_ROW_KSM)
+                j->busy->registered = k->error < 0 ? k->error != -ESRCH : k->mergeable != 0;
+}
+
 static void on_disinherited(void *userdata, const union worker_packet *row)
 {
         struct job *j = userdata;
+        const struct worker_advised *a = &row->advised;
+        struct job_ranges *of = &j->ranges[j->next];
+        struct registered *g = registry_find(&j->manager->registry, j->busy->pid, j->busy->start_ticks);
+        struct worker_range *left;
+        size_t n_left;
 
-        if (row->header.type == WORKER_ROW_ADVISED && row->advised.result == 0)
-                j->targets[j->ranges[j->next].target].registered = false;
+        if (row->header.type != WORKER_ROW_ADVISED)
+                return;
+        j->report.stop_usec = MAX(j->report.stop_usec, a->stop_usec);
+        if (ranges_subtract(of->ranges, of->n, a->ranges, a->n, &left, &n_left) < 0)
+                return;
+        j->ranges_done += a->n;
+        free(of->ranges);
+        of->ranges = left;
+        of->n = n_left;
+        if (g)
+                (void) registry_remove(&j->manager->registry, g, a->ranges, a->n);
 }
 
-static void on_disinherit_done(void *userdata, int error)
+static void on_disinherit_checked(void *userdata, int error)
 {
         struct job *j = userdata;
 
@@ -59,7 +85,30 @@ static void on_disinherit_done(void *userdata, int error)
         disinherit_next(j);
 }
 
-/* A child of a registered process that is of another domain now: what it inherited goes. */
+static void on_disinherit_done(void *userdata, int error)
+{
+        struct job *j = userdata;
+        union worker_packet p;
+        int r;
+
+        if (error < 0) {
+                fail_call(j, error);
+                return;
+        }
+        /* Many ranges take several turns, each of which must have got somewhere. */
+        if (j->ranges_done > 0 && j->ranges[j->next].n > 0) {
+                disinherit_next(j);
+                return;
+        }
+        /* It may have more than what it got from us. */
+        worker_packet_init(&p, WORKER_CENSUS, sizeof(p.header));
+        r = job_call_target(j, &j->targets[j->ranges[j->next].target], &p, on_census,
+                            on_disinherit_checked);
+        if (r < 0)
+                fail_call(j, r);
+}
+
+/* What went to another domain with its process, by fork or by a change of user, is given back. */
 static void disinherit_next(struct job *j)
 {
         const struct job_ranges *of;
@@ -75,6 +124,7 @@ static void disinherit_next(struct job *j)
         of = &j->ranges[j->next];
         t = &j->targets[of->target];
         n = MIN(of->n, (size_t) WORKER_RANGES_MAX);
+        j->ranges_done = 0;
         worker_packet_init(&p, WORKER_UNREGISTER, sizeof(p.ranges));
         p.ranges.index = of->target;
         p.ranges.pid = t->pid;
@@ -95,49 +145,76 @@ static const struct registered *find_parent(const struct registry *r, const stru
         return NULL;
 }
 
-/* Children of the same domain become ours like their parents; others are put on the list of those
- * that lose what they inherited. */
-static int adopt_children(struct job *j)
+static const struct job_target *find_target(const struct job *j, pid_t pid)
+{
+        for (size_t i = 0; i < j->n_targets; i++)
+                if (j->targets[i].pid == pid)
+                        return &j->targets[i];
+        return NULL;
+}
+
+/* The nearest ancestor that we have registered. */
+static const struct registered *find_ancestor(const struct job *j, const struct job_target *t)
+{
+        for (size_t depth = 0; t && depth < j->n_targets; depth++) {
+                const struct registered *g = find_parent(&j->manager->registry, t);
+
+                if (g)
+                        return g;
+                t = find_target(j, t->parent);
+        }
+        return NULL;
+}
+
+/* Children of the same domain become ours like their parents; others, and whoever has left the domain
+ * that he was registered for, are put on the list of those that lose what they got. */
+static int sort_out(struct job *j)
 {
         struct registry *registry = &j->manager->registry;
 
         for (size_t i = 0; i < j->n_targets; i++) {
                 struct job_target *t = &j->targets[i];
-                const struct registered *parent;
-                int r;
+                const struct registered *own, *from;
+                const char *domain;
+                int r = 0;
 
-                if (!t->registered || registry_find(registry, t->pid, t->start_ticks))
+                if (!t->registered)
                         continue;
-                parent = find_parent(registry, t);
-                if (!parent)
+                own = registry_find(registry, t->pid, t->start_ticks);
+                from = own ?: find_ancestor(j, t);
+                if (!from)
                         continue;
-                if (streq(parent->domain, t->domain_text))
-                        r = registry_add(registry, t->pid, t->start_ticks, t->dir_fd, t->pid_fd,
-                                         parent->domain, parent->ranges, parent->n_ranges);
-                else
-                        r = job_ranges_append(j, (uint32_t) i, parent->ranges, parent->n_ranges, 0);
+                domain = from->domain;
+                t->strayed = !streq(domain, t->domain_text) &&
+                             (!t->user_domain || !streq(domain, t->user_domain));
+                if (t->strayed && j->selector.trust == TRUST_SYSTEM) {
+                        t->strayed = false;
+                        domain = t->domain_text;
+                }
+                if (t->strayed)
+                        r = job_ranges_append(j, (uint32_t) i, from->ranges, from->n_ranges, 0);
+                else if (!own)
+                        r = registry_add(registry, t->pid, t->start_ticks, t->dir_fd, t->pid_fd, domain,
+                                         from->ranges, from->n_ranges);
                 if (r < 0)
                         return r;
         }
         return 0;
 }
 
-static void on_census(void *userdata, const union worker_packet *row)
-{
-        struct job *j = userdata;
-        const struct worker_ksm_row *k = &row->ksm_row;
-
-        /* Kernels before 6.16 do not say it, but once ksmd came by it shows. */
-        if (row->header.type == WORKER_ROW_KSM && k->error >= 0)
-                j->targets[j->next].registered =
-                        k->mergeable > 0 ||
-                        (k->mergeable < 0 && (k->rmap_items > 0 || k->merging_pages > 0));
-}
-
 static void on_census_done(void *userdata, int error)
 {
         struct job *j = userdata;
 
+        if (error == -ETIMEDOUT && j->selector.trust != TRUST_SYSTEM) {
+                /* Whoever keeps it a secret is not taken for one who has none. */
+                manager_mark_hung(j->manager, j->busy->pid, j->busy->start_ticks);
+                job_fail(j, MERGEMEM_ERROR_DOMAIN_BUSY,
+                         "Process %d (%s) does not let it be known whether it has memory registered with "
+                         "KSM, which keeps no trust domains apart; trust \"system\" merges nevertheless.",
+                         j->busy->pid, j->busy->exe ?: "unknown program");
+                return;
+        }
         if (error < 0) {
                 fail_call(j, error);
                 return;
@@ -151,7 +228,8 @@ static void census_next(struct job *j)
         union worker_packet p;
         int r;
 
-        while (j->next < j->n_targets && j->targets[j->next].hung)
+        /* What held the worker up was its memory; this is only read where it matters. */
+        while (j->next < j->n_targets && j->targets[j->next].hung && j->selector.trust == TRUST_SYSTEM)
                 j->next++;
         if (j->next < j->n_targets) {
                 worker_packet_init(&p, WORKER_CENSUS, sizeof(p.header));
@@ -160,7 +238,7 @@ static void census_next(struct job *j)
                         fail_call(j, r);
                 return;
         }
-        r = adopt_children(j);
+        r = sort_out(j);
         if (r < 0) {
                 job_fail_errno(j, r, "Cannot take over the children of registered processes");
                 return;

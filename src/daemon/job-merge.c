@@ -145,6 +145,39 @@ static void forget_rest(struct job *j)
         (void) registry_save(registry);
 }
 
+/* Whether @t is of another trust domain than when it was selected: the scan took its time. */
+static bool has_strayed(const struct job *j, const struct job_target *t)
+{
+        _cleanup_(mm_process_done) struct mm_process p = MM_PROCESS_NULL;
+        _cleanup_(freep) char *unit = NULL, *domain = NULL;
+
+        if (mm_process_open(j->manager->proc_fd, t->pid, false, &p) < 0 || p.start_ticks != t->start_ticks)
+                return false; /* it has ended, which the worker will say */
+        if (p.cgroup && mm_cgroup_unit(p.cgroup, &unit) == -ENOMEM)
+                return true;
+        return job_domain_of(j, &p, unit, &domain) < 0 || !streq(domain, t->domain_text);
+}
+
+/* Passes over those that are not to be registered any more. */
+static void leave_strayed(struct job *j)
+{
+        struct registry *registry = &j->manager->registry;
+
+        for (; j->next < j->n_ranges; j->next++) {
+                const struct job_ranges *planned = &j->ranges[j->next];
+                const struct job_target *t = &j->targets[planned->target];
+                struct registered *g = registry_find(registry, t->pid, t->start_ticks);
+
+                if (!has_strayed(j, t))
+                        return;
+                (void) report_count(&j->report.skipped, "changed trust domain", 1);
+                (void) report_count(&j->report.refused, "changed trust domain", planned->n_pages);
+                j->manager->n_failed_total += planned->n_pages;
+                if (g)
+                        (void) registry_remove(registry, g, planned->ranges, planned->n);
+        }
+}
+
 static void register_next(struct job *j)
 {
         const struct job_ranges *planned;
@@ -157,6 +190,7 @@ static void register_next(struct job *j)
                 measure(j);
                 return;
         }
+        leave_strayed(j);
         if (j->next >= j->n_ranges) {
                 (void) registry_save(&j->manager->registry);
                 job_ksm_run(j, KSM_PASSES, measure);
@@ -219,12 +253,13 @@ static void on_plan_done(void *userdata, int error)
                 job_next_part(j);
                 return;
         }
+        j->next = 0;
         r = note_plan(j);
         if (r < 0) {
+                forget_rest(j);
                 job_fail_errno(j, r, "Cannot note what is about to be registered");
                 return;
         }
-        j->next = 0;
         register_next(j);
 }
 
@@ -265,6 +300,7 @@ static bool choose_domain(struct job *j)
                 return false;
         }
 
+        j->chosen = true;
         j->domain = (uint32_t) (best - report->domains);
         best->chosen = true;
         for (size_t i = 0; i < report->n_domains; i++)
@@ -293,7 +329,7 @@ void job_merge(struct job *j)
                 job_next_part(j);
                 return;
         }
-        if (j->part == 0 && !choose_domain(j))
+        if (!j->chosen && !choose_domain(j))
                 return;
         job_set_state(j, JOB_MERGING);
         refresh_start(&j->refresh, &j->manager->registry, j->manager->worker, on_counted, j);

@@ -53,14 +53,21 @@ static void fail_missing(struct job *j, const struct selector_value *v)
         }
 }
 
+int job_domain_of(const struct job *j, const struct mm_process *p, const char *unit, char **ret)
+{
+        return policy_domain(j->selector.trust, p, unit, selector_cgroup_of(&j->selector, p, unit), ret);
+}
+
 static int add_target(struct job *j, struct mm_process *p, const char *unit, bool selected)
 {
-        _cleanup_(freep) char *domain = NULL;
+        _cleanup_(freep) char *domain = NULL, *user_domain = NULL;
         struct job_target *targets;
         uint32_t index = 0;
         int r;
 
-        r = policy_domain(j->selector.trust, p, unit, selector_cgroup_of(&j->selector, p, unit), &domain);
+        r = job_domain_of(j, p, unit, &domain);
+        if (r >= 0 && j->selector.trust != TRUST_USER)
+                r = policy_domain(TRUST_USER, p, unit, NULL, &user_domain);
         if (r < 0)
                 return r;
         if (selected) {
@@ -81,6 +88,7 @@ static int add_target(struct job *j, struct mm_process *p, const char *unit, boo
                 .pid_fd = TAKE_FD(p->pid_fd),
                 .parent = p->parent,
                 .domain_text = TAKE_PTR(domain),
+                .user_domain = TAKE_PTR(user_domain),
                 .domain = index,
                 .exe_id = p->exe_id,
                 .exe = TAKE_PTR(p->exe),
@@ -119,8 +127,9 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
         if (why == EXCLUSION_KERNEL || why == EXCLUSION_ENDED || why == EXCLUSION_SELF)
                 return 0;
         selected = selected && why == EXCLUSION_NONE;
-        /* With KSM everybody counts who has registered memory, whether meant or not. */
-        if (!selected && (j->type != JOB_MERGE || why == EXCLUSION_HUNG))
+        /* With KSM everybody counts who has registered memory, whether meant or not, and whether his
+         * memory can be read or not. */
+        if (!selected && j->type != JOB_MERGE)
                 return 0;
         return add_target(j, p, unit, selected);
 }

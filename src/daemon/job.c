@@ -103,6 +103,7 @@ void job_clear_targets(struct job *j)
                 free(j->targets[i].exe);
                 free(j->targets[i].cgroup);
                 free(j->targets[i].domain_text);
+                free(j->targets[i].user_domain);
         }
         free(j->targets);
         j->targets = NULL;

@@ -27,13 +27,15 @@ struct job_target {
         int dir_fd, pid_fd;
         pid_t parent;
         char *domain_text;
-        uint32_t domain; /* index into report.domains, if selected */
+        char *user_domain; /* where the job trusts more widely: what it would be for TRUST_USER */
+        uint32_t domain;   /* index into report.domains, if selected */
         struct mm_file_id exe_id;
         char *exe;
         bool selected; /* else only asked what KSM holds of it */
         bool hung;     /* it held the worker up: not touched again */
         char *cgroup;
         bool registered; /* has memory in KSM's hands, whoever put it there */
+        bool strayed;    /* what we put there has become another domain's */
 };
 
 /* Ranges of one target to register or to give back. */
@@ -76,7 +78,8 @@ struct job {
         uint64_t seed;
         bool matched, incomplete;
         uint64_t n_looked, n_marked;
-        uint32_t domain; /* chosen */
+        uint32_t domain; /* merged, once it is chosen */
+        bool chosen;
         struct job_ranges *ranges;
         size_t n_ranges;
         uint64_t ranges_done;
@@ -122,6 +125,9 @@ void job_set_progress(struct job *j, double progress);
 /* Forgets the targets but keeps the report. */
 void job_clear_targets(struct job *j);
 void job_clear_ranges(struct job *j);
+
+/* The trust domain of @p, in unit @unit or NULL, as this job sees it. 0 and a new string, or -ENOMEM. */
+int job_domain_of(const struct job *j, const struct mm_process *p, const char *unit, char **ret);
 
 /* job-select.c: values -> processes. Ends in job_scan() or job_unmerge(). */
 void job_select(struct job *j);
