@@ -110,7 +110,7 @@ static void test_read(void)
 static void test_newline(void)
 {
         static const char text[] =
-                "7f0000000000-7f0000001000 rw-p 00000000 08:01 77      /tmp/a\\012VmFlags: mg\\0127f00-7f01 rw-p\n"
+                "7f0000000000-7f0000001000 rw-p 00000000 08:01 77 /tmp/a\\012VmFlags: mg\\0127f-80 rw-p\n"
                 "Rss:                   4 kB\n"
                 "VmFlags: rd wr dd \n"
                 "7f0000001000-7f0000002000 rw-p 00000000 08:01 78      \\012\\012Size: \\012\n"
