@@ -73,42 +73,64 @@ static void finish(struct job *j)
         job_finish(j);
 }
 
-/* What the machine and the process's cgroup have left, bytes; *@ret_cgroup: the cgroup is tighter. */
-static uint64_t memory_left(struct job *j, const struct job_target *t, bool *ret_cgroup)
+static int open_cgroups(void)
 {
-        _cleanup_(closep) int root_fd = -EBADF;
+        return open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* What the machine and the process's cgroup have left, bytes. */
+static uint64_t memory_left(struct job *j, const struct job_target *t)
+{
+        _cleanup_(closep) int root_fd = open_cgroups();
         uint64_t machine = UINT64_MAX, cgroup = UINT64_MAX;
 
         (void) memory_available(j->manager->proc_fd, &machine);
-        root_fd = open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (root_fd >= 0 && t->cgroup)
                 (void) memory_cgroup_available(root_fd, t->cgroup, &cgroup);
-        *ret_cgroup = cgroup < machine;
         return MIN(machine, cgroup);
+}
+
+static void fail_memory(struct job *j, uint64_t needed, uint64_t left, const char *cgroup)
+{
+        job_fail(j, MERGEMEM_ERROR_NO_MEMORY,
+                 "Unmerging takes up to %s, and %s are available%s%s; force goes ahead as far as that lasts.",
+                 FORMAT_BYTES(needed), FORMAT_BYTES(left), cgroup ? " in the cgroup " : "", cgroup ?: "");
 }
 
 /* Whether all can be given back. False: the job has failed. */
 static bool memory_suffices(struct job *j)
 {
-        uint64_t all = 0;
+        _cleanup_(closep) int root_fd = open_cgroups();
+        _cleanup_(freep) struct memory_need *needs = NULL;
+        struct memory_shortage shortage;
+        uint64_t all = 0, left;
+        int r;
 
-        for (size_t i = 0; i < j->n_ranges; i++) {
-                const struct job_target *t = &j->targets[j->ranges[i].target];
-                uint64_t needed = j->ranges[i].n_pages * MM_PAGE_SIZE, left;
-                bool in_cgroup;
-
-                all += needed;
-                left = memory_left(j, t, &in_cgroup);
-                if ((in_cgroup ? needed : all) <= left)
-                        continue;
-                job_fail(j, MERGEMEM_ERROR_NO_MEMORY,
-                         "Unmerging takes up to %s, and %s are available%s%s; force goes ahead as far as "
-                         "that lasts.",
-                         FORMAT_BYTES(in_cgroup ? needed : all), FORMAT_BYTES(left),
-                         in_cgroup ? " in the cgroup " : "", in_cgroup ? t->cgroup : "");
+        needs = calloc(j->n_ranges, sizeof(*needs));
+        if (!needs) {
+                job_fail_errno(j, -ENOMEM, "Cannot plan");
                 return false;
         }
-        return true;
+        for (size_t i = 0; i < j->n_ranges; i++) {
+                needs[i] = (struct memory_need) {
+                        .cgroup = j->targets[j->ranges[i].target].cgroup,
+                        .bytes = j->ranges[i].n_pages * MM_PAGE_SIZE,
+                };
+                all += needs[i].bytes;
+        }
+        if (memory_available(j->manager->proc_fd, &left) >= 0 && all > left) {
+                fail_memory(j, all, left, NULL);
+                return false;
+        }
+        if (root_fd < 0)
+                return true;
+        r = memory_cgroup_shortage(root_fd, needs, j->n_ranges, &shortage);
+        if (r > 0) {
+                fail_memory(j, shortage.needed, shortage.left, shortage.cgroup);
+                free(shortage.cgroup);
+        } else if (r < 0)
+                job_fail_errno(j, r, "Cannot find out how much memory there is");
+        return r == 0;
 }
 
 /* Puts as much of what @g has registered into the call as @budget bytes allow; returns how much. */
@@ -138,7 +160,6 @@ static void next(struct job *j)
                 struct registered *g = find_registered(j, current);
                 union worker_packet p;
                 uint64_t left;
-                bool in_cgroup;
                 int r;
 
                 if (!g)
@@ -147,7 +168,7 @@ static void next(struct job *j)
                 p.ranges.index = current->target;
                 p.ranges.pid = t->pid;
                 p.ranges.start_ticks = t->start_ticks;
-                left = memory_left(j, t, &in_cgroup);
+                left = memory_left(j, t);
                 if (take_ranges(g, left - MIN(left, (uint64_t) RESERVE_BYTES), &p) == 0) {
                         (void) report_count(&j->report.skipped, "memory ran out", 1);
                         continue;

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "daemon/memory.h"
+#include "daemon/selector.h"
 #include "lib/text.h"
 #include "shared/macro.h"
 
@@ -61,5 +62,54 @@ int memory_cgroup_available(int cgroup_root_fd, const char *cgroup, uint64_t *re
                         least = MIN(least, max > current ? max - current : 0);
         }
         *ret = least;
+        return 0;
+}
+
+static uint64_t needed_within(const struct memory_need *needs, size_t n, const char *cgroup)
+{
+        uint64_t sum = 0;
+
+        for (size_t i = 0; i < n; i++)
+                if (needs[i].cgroup && cgroup_contains(cgroup, needs[i].cgroup))
+                        sum += needs[i].bytes;
+        return sum;
+}
+
+static bool asked_before(const struct memory_need *needs, size_t i)
+{
+        for (size_t k = 0; k < i; k++)
+                if (needs[k].cgroup && streq(needs[k].cgroup, needs[i].cgroup))
+                        return true;
+        return false;
+}
+
+int memory_cgroup_shortage(int cgroup_root_fd, const struct memory_need *needs, size_t n,
+                           struct memory_shortage *ret)
+{
+        for (size_t i = 0; i < n; i++) {
+                _cleanup_(freep) char *path = NULL;
+                char *slash;
+
+                if (!needs[i].cgroup || asked_before(needs, i))
+                        continue;
+                path = strdup(needs[i].cgroup);
+                if (!path)
+                        return -ENOMEM;
+                /* The further up, the more have to share what is left. */
+                for (; (slash = strrchr(path, '/')) && path[1]; *slash = 0) {
+                        uint64_t needed = needed_within(needs, n, path), left;
+                        int r;
+
+                        r = memory_cgroup_available(cgroup_root_fd, path, &left);
+                        if (r < 0)
+                                return r;
+                        if (needed <= left)
+                                continue;
+                        *ret = (struct memory_shortage) {
+                                .cgroup = TAKE_PTR(path), .needed = needed, .left = left
+                        };
+                        return 1;
+                }
+        }
         return 0;
 }

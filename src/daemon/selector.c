@@ -157,7 +157,7 @@ bool selector_value_needs_resolving(const struct selector_value *v)
                (v->kind == SELECTOR_SHLIB && v->text[0] == '/');
 }
 
-static bool cgroup_contains(const char *parent, const char *cgroup)
+bool cgroup_contains(const char *parent, const char *cgroup)
 {
         size_t n = strlen(parent);
 

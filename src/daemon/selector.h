@@ -79,5 +79,8 @@ bool selector_match(struct selector *s, const struct mm_process *p, const char *
 /* The first value of a process that none had, or NULL. */
 const struct selector_value *selector_unseen(const struct selector *s, bool libraries);
 
+/* Whether @cgroup is @parent or below it. */
+bool cgroup_contains(const char *parent, const char *cgroup);
+
 /* The cgroup of the selection that @p is in, for TRUST_CGROUP; NULL if none. */
 const char *selector_cgroup_of(const struct selector *s, const struct mm_process *p, const char *unit);

@@ -104,11 +104,52 @@ static void test_cgroup(void)
         tree_free(tree);
 }
 
+static void check_shortage(int root_fd, const struct memory_need *needs, size_t n, const char *cgroup,
+                           uint64_t needed, uint64_t available)
+{
+        struct memory_shortage s = {};
+
+        g_assert_cmpint(memory_cgroup_shortage(root_fd, needs, n, &s), ==, cgroup ? 1 : 0);
+        g_assert_cmpstr(s.cgroup, ==, cgroup);
+        g_assert_cmpuint(s.needed, ==, needed);
+        g_assert_cmpuint(s.left, ==, available);
+        free(s.cgroup);
+}
+
+/* Who shares a limit has to fit in together. */
+static void test_shortage(void)
+{
+        struct memory_need needs[] = {
+                { "/a/one", 40 * MIB }, { "/a/two", 40 * MIB }, { "/ab", 900 * MIB }, { NULL, 900 * MIB },
+                { "/", 900 * MIB },     { "/a/one", 10 * MIB },
+        };
+        char *tree = tree_new();
+        int fd = tree_open(tree);
+
+        tree_write(tree, "a/memory.max", "104857600\n");
+        tree_write(tree, "a/memory.current", "10485760\n");
+        tree_write(tree, "a/one/memory.max", "104857600\n");
+        tree_write(tree, "a/one/memory.current", "52428800\n");
+
+        check_shortage(fd, needs, 0, NULL, 0, 0);
+        check_shortage(fd, needs, ELEMENTSOF(needs), NULL, 0, 0);
+        needs[1].bytes++;
+        check_shortage(fd, needs, ELEMENTSOF(needs), "/a", 90 * MIB + 1, 90 * MIB);
+        needs[5].bytes++;
+        check_shortage(fd, needs, ELEMENTSOF(needs), "/a/one", 50 * MIB + 1, 50 * MIB);
+        needs[0].cgroup = needs[5].cgroup = NULL;
+        check_shortage(fd, needs, ELEMENTSOF(needs), NULL, 0, 0);
+
+        safe_close(fd);
+        tree_free(tree);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/memory/machine", test_machine);
         g_test_add_func("/memory/machine-real", test_machine_real);
         g_test_add_func("/memory/cgroup", test_cgroup);
+        g_test_add_func("/memory/shortage", test_shortage);
         return g_test_run();
 }
