@@ -177,8 +177,11 @@ static int give_up(struct worker *w, int error)
         int r;
 
         r = replace(w);
-        if (r < 0)
+        if (r < 0) {
+                /* Nothing can be done without one: the service manager shall try again. */
+                (void) sd_event_exit(w->event, r);
                 return log_error_errno(r, "Cannot start a new worker: %m");
+        }
         finish(w, error);
         return start_next(w);
 }

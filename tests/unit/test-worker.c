@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -322,6 +323,28 @@ static void test_silent(struct worker_calls *c, const void *data)
         check_resolves(c);
 }
 
+/* A service that cannot have a worker any more ends, instead of waiting for ever. */
+static void test_no_successor(struct worker_calls *c, const void *data)
+{
+        struct outcome running = {};
+        struct rlimit before, none;
+        union worker_packet p;
+        int r;
+
+        check_resolves(c);
+        g_assert_cmpint(kill(worker_pid(c->worker), SIGSTOP), ==, 0);
+        packet_resolve(&p, WORKER_RESOLVE_USER, "root");
+        call_start(c, &p, -1, &running);
+        g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &before), ==, 0);
+        none = (struct rlimit) { .rlim_cur = 0, .rlim_max = before.rlim_max };
+        g_assert_cmpint(kill(worker_pid(c->worker), SIGKILL), ==, 0);
+        g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &none), ==, 0);
+        r = sd_event_loop(c->event);
+        g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &before), ==, 0);
+        g_assert_cmpint(r, ==, -EMFILE);
+        outcome_done(&running);
+}
+
 /* The worker does not outlive a service that was killed. */
 static void test_orphan(void)
 {
@@ -375,6 +398,7 @@ int main(int argc, char **argv)
         add_test("/worker/forget", test_forget);
         add_test("/worker/killed", test_killed);
         add_test("/worker/silent", test_silent);
+        add_test("/worker/no-successor", test_no_successor);
         g_test_add_func("/worker/orphan", test_orphan);
         return g_test_run();
 }
