@@ -58,6 +58,10 @@ bool job_retry(struct job *j, int error)
                 j->busy->hung = true;
                 (void) report_count(&j->report.excluded, exclusion_to_string(EXCLUSION_HUNG), 1);
         }
+        /* What the part at hand has reported already must not count twice. A merge goes on where it was:
+         * what it has merged would not be found again. */
+        if (j->type == JOB_ESTIMATE)
+                j->part = 0;
         begin_part(j);
         return true;
 }
@@ -94,7 +98,6 @@ static void on_grouped(void *userdata, const union worker_packet *row)
 void job_next_part(struct job *j)
 {
         if (++j->part < j->n_parts && !j->cancelled) {
-                j->report.n_processes = 0;
                 begin_part(j);
                 return;
         }
@@ -294,6 +297,7 @@ static void begin_part(struct job *j)
 
         if (j->part == 0)
                 report_restart(&j->report);
+        j->report.n_processes = 0;
         job_clear_ranges(j);
         job_set_state(j, JOB_SCANNING);
         j->incomplete = false;
