@@ -47,7 +47,8 @@ enum mm_inject_call mm_inject_call_kind(int64_t nr, const uint64_t args[4])
                 return MM_INJECT_CALL_EXACT;
 
         case SYS_futex:
-                return args[3] == 0 || futex_is_absolute(args[1]) ? MM_INJECT_CALL_EXACT : MM_INJECT_CALL_TIMED;
+                return args[3] == 0 || futex_is_absolute(args[1]) ? MM_INJECT_CALL_EXACT
+                                                                  : MM_INJECT_CALL_TIMED;
         case SYS_poll:
                 return (int) args[2] < 0 ? MM_INJECT_CALL_EXACT : MM_INJECT_CALL_TIMED;
         case SYS_clock_nanosleep:

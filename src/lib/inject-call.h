@@ -9,11 +9,11 @@
  * library functions by stop signals". x86-64. */
 
 enum mm_inject_call {
-        MM_INJECT_CALL_EXACT,      /* the kernel starts it anew and nobody can tell */
-        MM_INJECT_CALL_ENDLESS,    /* gives up with EINTR or swaps the signal mask, but has no timeout: can be repeated */
-        MM_INJECT_CALL_UNKNOWN,    /* not in our table */
-        MM_INJECT_CALL_TIMED,      /* goes on where it was by way of restart_syscall(2) */
-        MM_INJECT_CALL_TIMED_EINTR /* gives up with EINTR and has a timeout that begins anew if it is repeated */
+        MM_INJECT_CALL_EXACT,       /* the kernel starts it anew and nobody can tell */
+        MM_INJECT_CALL_ENDLESS,     /* gives up with EINTR, or swaps the signal mask; has no timeout */
+        MM_INJECT_CALL_UNKNOWN,     /* not in our table */
+        MM_INJECT_CALL_TIMED,       /* goes on where it was by way of restart_syscall(2) */
+        MM_INJECT_CALL_TIMED_EINTR, /* gives up with EINTR; if it is repeated its timeout begins anew */
 };
 
 /* @args as in /proc/PID/syscall; those behind the fourth are not looked at. */

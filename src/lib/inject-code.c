@@ -19,7 +19,8 @@ static bool known(const struct mm_inject_code *c)
         return c->call != 0 && c->restorer != 0;
 }
 
-static void note(const uint8_t *text, size_t size, uint64_t address, const uint8_t *code, size_t length, uint64_t *where)
+static void note(const uint8_t *text, size_t size, uint64_t address, const uint8_t *code, size_t length,
+                 uint64_t *where)
 {
         const uint8_t *found;
 
@@ -56,7 +57,8 @@ static bool is_likely(const struct mm_area *a)
                strncmp(base, "ld-", 3) == 0 || streq(base, "[vdso]");
 }
 
-static void scan_area(int mem_fd, const struct mm_area *a, uint8_t *buffer, size_t *budget, struct mm_inject_code *c)
+static void scan_area(int mem_fd, const struct mm_area *a, uint8_t *buffer, size_t *budget,
+                      struct mm_inject_code *c)
 {
         uint64_t at = a->start;
 
@@ -102,7 +104,8 @@ bool mm_inject_code_stands(int mem_fd, const struct mm_inject_code *c)
         uint8_t call[sizeof(call_code)], restorer[CODE_MAX];
 
         if (pread(mem_fd, call, sizeof(call), (off_t) c->call) != sizeof(call) ||
-            pread(mem_fd, restorer, sizeof(restorer), (off_t) c->restorer) < (ssize_t) sizeof(restorer_short_code))
+            pread(mem_fd, restorer, sizeof(restorer), (off_t) c->restorer) <
+                    (ssize_t) sizeof(restorer_short_code))
                 return false;
         mm_inject_code_scan(call, sizeof(call), c->call, &again);
         mm_inject_code_scan(restorer, sizeof(restorer), c->restorer, &again);

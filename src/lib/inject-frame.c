@@ -95,7 +95,8 @@ static void seal_xstate(uint8_t *state, uint64_t features, const struct mm_injec
         memcpy(state + layout->size_full, &magic, sizeof(magic));
 }
 
-static void fill_context(struct sigcontext *c, const struct user_regs_struct *regs, uint64_t mask, uint64_t state)
+static void fill_context(struct sigcontext *c, const struct user_regs_struct *regs, uint64_t mask,
+                         uint64_t state)
 {
         *c = (struct sigcontext) {
                 .r8 = regs->r8, .r9 = regs->r9, .r10 = regs->r10, .r11 = regs->r11,
@@ -139,8 +140,10 @@ int mm_inject_frame_build(const struct user_regs_struct *regs, uint64_t mask, co
         ret->size = state_at + state_size - at;
         memset(ret->bytes, 0, ret->size);
         memcpy(ret->bytes, &head, sizeof(head));
-        memcpy(ret->bytes + (state_at - at), xstate, MIN(xstate_size, extended ? layout->size_full : FXSAVE_SIZE));
+        memcpy(ret->bytes + (state_at - at), xstate,
+               MIN(xstate_size, extended ? layout->size_full : FXSAVE_SIZE));
         if (extended)
-                seal_xstate(ret->bytes + (state_at - at), mm_inject_xstate_features(xstate, xstate_size), layout);
+                seal_xstate(ret->bytes + (state_at - at), mm_inject_xstate_features(xstate, xstate_size),
+                            layout);
         return 0;
 }

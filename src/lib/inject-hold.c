@@ -30,6 +30,7 @@ struct hold {
         struct mm_inject_state state;
         struct mm_inject_frame frame;
         uint8_t below[MM_INJECT_FRAME_MAX]; /* what was where the frame is */
+        bool laid;                          /* and is not any more */
         bool changed;                       /* registers are not the thread's own */
         bool masked;
 };
@@ -87,7 +88,7 @@ static int let_go(struct hold *h, int signal)
                 if (r < 0)
                         return r;
         }
-        if (h->changed) {
+        if (h->laid) {
                 mm_inject_step();
                 /* Nobody misses these bytes below the stack, should this fail. */
                 (void) !pwrite(h->target->mem_fd, h->below, h->frame.size, (off_t) h->frame.address);
@@ -171,6 +172,7 @@ static enum mm_inject_result prepare(struct hold *h)
         if (pread(t->mem_fd, h->below, h->frame.size, (off_t) h->frame.address) != size)
                 return MM_INJECT_NO_PLACE;
         mm_inject_step();
+        h->laid = true;
         if (pwrite(t->mem_fd, h->frame.bytes, h->frame.size, (off_t) h->frame.address) != size)
                 return MM_INJECT_NO_PLACE;
         return MM_INJECT_OK;

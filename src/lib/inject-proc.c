@@ -134,7 +134,8 @@ static enum mm_inject_result examine_namespace(const struct mm_process *p, int *
                 *ret_error = -errno;
                 return MM_INJECT_FAILED;
         }
-        return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino ? MM_INJECT_OK : MM_INJECT_NAMESPACE;
+        return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino ? MM_INJECT_OK
+                                                                            : MM_INJECT_NAMESPACE;
 }
 
 /* A thread of a frozen cgroup would take the changed registers into its sleep. */

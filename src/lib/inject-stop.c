@@ -29,7 +29,8 @@ enum mm_inject_result mm_inject_stop(struct mm_inject_trace *t)
                 /* A stop for a signal uses up the trap that was asked for. */
                 if (mm_inject_trace_request(t, PTRACE_INTERRUPT, 0, 0) < 0)
                         return MM_INJECT_GONE;
-                if (request == PTRACE_CONT && mm_inject_trace_request(t, PTRACE_CONT, 0, (uint64_t) t->signal) < 0)
+                if (request == PTRACE_CONT &&
+                    mm_inject_trace_request(t, PTRACE_CONT, 0, (uint64_t) t->signal) < 0)
                         return MM_INJECT_GONE;
                 if (mm_inject_trace_wait(t, STOP_LIMIT_USEC) < 0)
                         return MM_INJECT_STOPPED;
@@ -105,8 +106,8 @@ static bool in_restartable_sequence(struct mm_inject_trace *t, int mem_fd, uint6
         if (mm_inject_trace_pointer(t, PTRACE_GET_RSEQ_CONFIGURATION, sizeof(c), &c) < 0 ||
             c.rseq_abi_pointer == 0)
                 return false;
-        if (pread(mem_fd, &pointer, sizeof(pointer), (off_t) (c.rseq_abi_pointer + offsetof(struct rseq, rseq_cs))) !=
-            sizeof(pointer))
+        if (pread(mem_fd, &pointer, sizeof(pointer),
+                  (off_t) (c.rseq_abi_pointer + offsetof(struct rseq, rseq_cs))) != sizeof(pointer))
                 return true;
         if (pointer == 0)
                 return false;
@@ -125,7 +126,8 @@ static bool dispatches_system_calls(struct mm_inject_trace *t)
                c.mode != 0;
 }
 
-enum mm_inject_result mm_inject_stop_judge(struct mm_inject_trace *t, int mem_fd, const struct mm_inject_state *s)
+enum mm_inject_result mm_inject_stop_judge(struct mm_inject_trace *t, int mem_fd,
+                                           const struct mm_inject_state *s)
 {
         static const uint8_t door[] = { 0x0f, 0x05 };
         uint8_t code[sizeof(door)];
@@ -142,8 +144,8 @@ enum mm_inject_result mm_inject_stop_judge(struct mm_inject_trace *t, int mem_fd
         return MM_INJECT_OK;
 }
 
-bool mm_inject_stop_on_alternate_stack(int mem_fd, const struct mm_areas *areas, const struct mm_inject_code *code,
-                                       uint64_t sp)
+bool mm_inject_stop_on_alternate_stack(int mem_fd, const struct mm_areas *areas,
+                                       const struct mm_inject_code *code, uint64_t sp)
 {
         const struct mm_area *a = mm_areas_find(areas, sp);
         _cleanup_(freep) uint8_t *stack = NULL;
@@ -159,7 +161,8 @@ bool mm_inject_stop_on_alternate_stack(int mem_fd, const struct mm_areas *areas,
         /* A frame of the kernel begins with the address of the restorer and holds the stack pointer
          * of what it interrupted. That is above the frame, unless the stack was changed. One that
          * an earlier signal left behind has its stack pointer above ours as well. */
-        for (uint64_t i = (0 - sp) & 7; i + MM_INJECT_FRAME_SP + sizeof(uint64_t) <= size; i += sizeof(uint64_t)) {
+        for (uint64_t i = (0 - sp) & 7; i + MM_INJECT_FRAME_SP + sizeof(uint64_t) <= size;
+             i += sizeof(uint64_t)) {
                 uint64_t restorer, interrupted;
 
                 memcpy(&restorer, stack + i, sizeof(restorer));

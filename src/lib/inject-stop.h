@@ -30,12 +30,13 @@ int mm_inject_stop_read(struct mm_inject_trace *t, struct mm_inject_state *ret);
 /* What only shows at the stop: MM_INJECT_OK; _BUSY inside a restartable sequence, which a return
  * into its middle would break; _SECCOMP if its system calls are handed to a handler; _NO_PLACE if
  * it came into the kernel by another door than the syscall instruction. */
-enum mm_inject_result mm_inject_stop_judge(struct mm_inject_trace *t, int mem_fd, const struct mm_inject_state *s);
+enum mm_inject_result mm_inject_stop_judge(struct mm_inject_trace *t, int mem_fd,
+                                           const struct mm_inject_state *s);
 
 /* Whether a signal handler seems to run on an alternate stack that lies inside the stack that @sp
  * points into: what is below it would be in use. */
-bool mm_inject_stop_on_alternate_stack(int mem_fd, const struct mm_areas *areas, const struct mm_inject_code *code,
-                                       uint64_t sp);
+bool mm_inject_stop_on_alternate_stack(int mem_fd, const struct mm_areas *areas,
+                                       const struct mm_inject_code *code, uint64_t sp);
 
 /* The thread is about to get a signal while it is not itself. If we brought it about, it is taken
  * back (*@signal = 0) and the return value says why; else MM_INJECT_BUSY. */

@@ -88,7 +88,8 @@ int mm_inject_trace_wait(struct mm_inject_trace *t, uint64_t limit_usec)
                 if (pid != 0) {
                         /* ECHILD: another thread's execve(2) has done away with it. */
                         t->standing = true;
-                        t->stop = pid < 0 ? MM_INJECT_STOP_ENDED : mm_inject_trace_decode(status, &t->signal);
+                        t->stop = pid < 0 ? MM_INJECT_STOP_ENDED
+                                          : mm_inject_trace_decode(status, &t->signal);
                         return 0;
                 }
                 now = mm_inject_now_usec();

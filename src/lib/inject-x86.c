@@ -28,7 +28,8 @@ static void set_alarm(long usec)
 
 static void pause_usec(uint64_t usec)
 {
-        struct timespec ts = { .tv_sec = (time_t) (usec / 1000000), .tv_nsec = (long) (usec % 1000000) * 1000 };
+        struct timespec ts = { .tv_sec = (time_t) (usec / 1000000),
+                               .tv_nsec = (long) (usec % 1000000) * 1000 };
 
         nanosleep(&ts, NULL);
 }
@@ -112,8 +113,8 @@ static enum mm_inject_result run(struct mm_inject_target *t, struct mm_inject_pl
                         pause_usec(AGAIN_USEC);
                 } else if (result != MM_INJECT_OK)
                         return result;
-                else if (plan->index < plan->n)
-                        pause_usec(mm_inject_now_usec() - begin); /* as much for the target as we have taken */
+                else if (plan->index < plan->n) /* as much time for the target as we have taken */
+                        pause_usec(mm_inject_now_usec() - begin);
         }
         return MM_INJECT_OK;
 }

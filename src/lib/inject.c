@@ -33,7 +33,7 @@ const char *mm_inject_result_name(enum mm_inject_result r)
                 [MM_INJECT_BITS] = "not an x86-64 process",
                 [MM_INJECT_STOPPED] = "stopped",
                 [MM_INJECT_NO_PLACE] = "no thread that could make the call",
-                [MM_INJECT_BUSY] = "busy with signals",
+                [MM_INJECT_BUSY] = "busy",
                 [MM_INJECT_FAILED] = "failed",
         };
         _Static_assert(ELEMENTSOF(names) == MM_INJECT_RESULT_MAX_, "a name each");

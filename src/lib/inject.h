@@ -17,15 +17,15 @@ struct mm_advice {
 /* Why a target is left alone; distinct from errnos of system calls only in where they stand. */
 enum mm_inject_result {
         MM_INJECT_OK = 0,
-        MM_INJECT_GONE,       /* it ended, or is another process now */
-        MM_INJECT_TRACED,     /* somebody traces it already */
-        MM_INJECT_SECCOMP,    /* a filter might kill it for the call */
-        MM_INJECT_NAMESPACE,  /* another user namespace */
-        MM_INJECT_BITS,       /* not a 64-bit process, or not x86-64 */
-        MM_INJECT_STOPPED,    /* stopped by job control or frozen, or does not stop within the time */
-        MM_INJECT_NO_PLACE,   /* no thread with a stack that is surely its own, or no return path in its code */
-        MM_INJECT_BUSY,       /* signals kept coming in between */
-        MM_INJECT_FAILED,     /* the system refused: see the error */
+        MM_INJECT_GONE,      /* it ended, or is another process now */
+        MM_INJECT_TRACED,    /* somebody traces it already */
+        MM_INJECT_SECCOMP,   /* a filter might kill it for the call */
+        MM_INJECT_NAMESPACE, /* another user namespace */
+        MM_INJECT_BITS,      /* not a 64-bit process, or not x86-64 */
+        MM_INJECT_STOPPED,   /* stopped by job control or frozen, or does not stop within the time */
+        MM_INJECT_NO_PLACE,  /* no thread on a stack that is surely its own, or no return path in its code */
+        MM_INJECT_BUSY,      /* signals kept coming, or it stood where no return is possible */
+        MM_INJECT_FAILED,    /* the system refused: see the error */
         MM_INJECT_RESULT_MAX_
 };
 const char *mm_inject_result_name(enum mm_inject_result r);

@@ -64,7 +64,8 @@ static void take_number(int signal, siginfo_t *info, void *context)
 {
         uint64_t n = (uint64_t) (uintptr_t) info->si_value.sival_ptr, bit = UINT64_C(1) << (n % 64);
 
-        if (n >= NUMBERS_MAX || (__atomic_fetch_or(&numbers->seen[n / 64], bit, __ATOMIC_RELAXED) & bit) != 0)
+        if (n >= NUMBERS_MAX ||
+            (__atomic_fetch_or(&numbers->seen[n / 64], bit, __ATOMIC_RELAXED) & bit) != 0)
                 target_fail(self, "signal %" G_GUINT64_FORMAT " came twice", n);
         __atomic_add_fetch(&numbers->received, 1, __ATOMIC_RELEASE);
 }
@@ -202,7 +203,9 @@ static void *tick_thread(void *data)
                 n_ticks += 1 + info.si_overrun;
                 at_most = (g_get_monotonic_time() - begin) / TICK_USEC + 1;
                 if (n_ticks < at_least || n_ticks > at_most)
-                        target_fail(self, "%" G_GINT64_FORMAT " ticks, not %" G_GINT64_FORMAT " ... %" G_GINT64_FORMAT,
+                        target_fail(self,
+                                    "%" G_GINT64_FORMAT " ticks, not %" G_GINT64_FORMAT
+                                    " ... %" G_GINT64_FORMAT,
                                     n_ticks, at_least, at_most);
                 expect_mask();
         }
@@ -250,7 +253,8 @@ static void send_numbers(struct target *t)
 {
         union sigval value;
 
-        for (uint64_t n = 0; n < NUMBERS_MAX && __atomic_load_n(&t->shared->stop, __ATOMIC_RELAXED) == 0; n++) {
+        for (uint64_t n = 0; n < NUMBERS_MAX && __atomic_load_n(&t->shared->stop, __ATOMIC_RELAXED) == 0;
+             n++) {
                 value.sival_ptr = (void *) (uintptr_t) n;
                 while (sigqueue(t->pid, NUMBERED, value) < 0) {
                         if (errno != EAGAIN)

@@ -29,7 +29,8 @@ struct spin {
         uint8_t state_in[XSAVE_MAX];  /* 320 */
         uint8_t state_out[XSAVE_MAX]; /* 12608 */
 };
-_Static_assert(offsetof(struct spin, state_in) == 320 && offsetof(struct spin, state_out) == 12608, "see below");
+_Static_assert(offsetof(struct spin, state_in) == 320 && offsetof(struct spin, state_out) == 12608,
+               "see below");
 _Static_assert(offsetof(struct spin, sp_in) == 272 && offsetof(struct spin, out) == 152, "see below");
 
 void spin_run(struct spin *s);
@@ -200,7 +201,8 @@ const char *spin_check(struct spin *s, uint64_t loops)
                 return "the flags";
         if (s->red_zone != 0)
                 return "the red zone";
-        if (memcmp(s->state_in, s->state_out, 5) != 0 || memcmp(s->state_in + 32, s->state_out + 32, 128) != 0)
+        if (memcmp(s->state_in, s->state_out, 5) != 0 ||
+            memcmp(s->state_in + 32, s->state_out + 32, 128) != 0)
                 return "an x87 register";
         if (memcmp(s->state_in + 24, s->state_out + 24, 4) != 0)
                 return "MXCSR";

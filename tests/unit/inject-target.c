@@ -14,6 +14,8 @@
 
 #define PATIENCE_USEC (20 * G_USEC_PER_SEC)
 
+#define BITS(from, to) (((UINT64_C(1) << ((to) - (from))) - 1) << (from))
+
 static struct target_shared *own; /* the child's, for its handlers */
 
 static void *map(size_t size, int flags)
@@ -35,7 +37,8 @@ void target_start(struct target *t, void (*body)(struct target *t), const void *
         /* Apart from its neighbours, so that the kernel cannot join it with one of them. */
         t->pages = map((TARGET_PAGES + 2) * TARGET_PAGE, MAP_PRIVATE);
         g_assert_cmpint(mprotect(t->pages, TARGET_PAGE, PROT_NONE), ==, 0);
-        g_assert_cmpint(mprotect(t->pages + (TARGET_PAGES + 1) * TARGET_PAGE, TARGET_PAGE, PROT_NONE), ==, 0);
+        g_assert_cmpint(mprotect(t->pages + (TARGET_PAGES + 1) * TARGET_PAGE, TARGET_PAGE, PROT_NONE), ==,
+                        0);
         t->pages += TARGET_PAGE;
         g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, t->wake), ==, 0);
 
@@ -211,6 +214,24 @@ enum mm_inject_result target_advise(const struct target *t, int advice, unsigned
                 g_assert_cmpint(a.done, ==, a.end - a.start);
         }
         return result;
+}
+
+void target_advise_and_check(const struct target *t)
+{
+        target_assert_advise(t, MADV_MERGEABLE, 3, 17, MM_INJECT_OK);
+        target_expect_well(t);
+        g_assert_cmphex(target_registered(t), ==, BITS(3, 17));
+        target_assert_advise(t, MADV_UNMERGEABLE, 5, 17, MM_INJECT_OK);
+        g_assert_cmphex(target_registered(t), ==, BITS(3, 5));
+        target_assert_advise(t, MADV_UNMERGEABLE, 0, TARGET_PAGES, MM_INJECT_OK);
+        g_assert_cmphex(target_registered(t), ==, 0);
+}
+
+void target_pause_body(struct target *t)
+{
+        target_ready(t);
+        for (;;)
+                pause();
 }
 
 void target_wait_body(struct target *t)

@@ -58,9 +58,12 @@ uint64_t target_registered(const struct target *t);
 
 /* Advice for pages [@from, @to) of the target. */
 enum mm_inject_result target_advise(const struct target *t, int advice, unsigned from, unsigned to);
-#define target_assert_advise(t, advice, from, to, expected)                                  \
-        g_assert_cmpstr(mm_inject_result_name(target_advise(t, advice, from, to)), ==, \
-                        mm_inject_result_name(expected))
+#define target_assert_result(result, expected) \
+        g_assert_cmpstr(mm_inject_result_name(result), ==, mm_inject_result_name(expected))
+#define target_assert_advise(t, advice, from, to, expected) \
+        target_assert_result(target_advise(t, advice, from, to), expected)
+/* Registers some pages and takes it back, and looks at smaps for both. */
+void target_advise_and_check(const struct target *t);
 
 /* A system call to wait in. */
 struct wait_case {
@@ -79,6 +82,7 @@ struct wait_case {
 extern const struct wait_case wait_cases[];
 extern const size_t n_wait_cases;
 
+void target_pause_body(struct target *t);
 /* Makes the call of the wait_case in @data over and over. */
 void target_wait_body(struct target *t);
 /* spin_check() over and over; @data: NULL or an enum spin_tiles. */

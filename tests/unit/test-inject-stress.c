@@ -73,11 +73,12 @@ static bool advise_killed(const struct target *t, void (*hook)(void))
         enum mm_inject_result result;
 
         mm_inject_step_hook = hook;
-        result = target_advise(t, g_random_boolean() ? MADV_MERGEABLE : MADV_UNMERGEABLE, 1, TARGET_PAGES - 1);
+        result = target_advise(t, g_random_boolean() ? MADV_MERGEABLE : MADV_UNMERGEABLE, 1,
+                               TARGET_PAGES - 1);
         mm_inject_step_hook = NULL;
         target_expect_well(t);
         if (result != MM_INJECT_FAILED)
-                g_assert_cmpstr(mm_inject_result_name(result), ==, mm_inject_result_name(MM_INJECT_OK));
+                target_assert_result(result, MM_INJECT_OK);
         return result == MM_INJECT_OK;
 }
 
@@ -182,7 +183,7 @@ static void test_stopped_at_step(const void *data)
                         break;
                 /* It may have come too late to be in the way. */
                 if (result != MM_INJECT_OK)
-                        g_assert_cmpstr(mm_inject_result_name(result), ==, mm_inject_result_name(MM_INJECT_STOPPED));
+                        target_assert_result(result, MM_INJECT_STOPPED);
                 for (unsigned i = 0; target_state(&t) != 'T'; i++) {
                         g_assert_cmpuint(i, <, 5000);
                         g_usleep(1000);
@@ -222,7 +223,7 @@ static void test_target_killed_at_step(void)
                         break;
                 }
                 if (result != MM_INJECT_OK)
-                        g_assert_cmpstr(mm_inject_result_name(result), ==, mm_inject_result_name(MM_INJECT_GONE));
+                        target_assert_result(result, MM_INJECT_GONE);
                 status = target_wait(&t);
                 g_assert_true(WIFSIGNALED(status));
                 g_assert_cmpint(WTERMSIG(status), ==, SIGKILL);
@@ -285,7 +286,7 @@ static void test_target_leaves(const void *data)
                 }
                 /* Another program has other memory: nothing is left of these pages, or nothing was done. */
                 if (result != MM_INJECT_OK && result != MM_INJECT_NO_PLACE && result != MM_INJECT_FAILED)
-                        g_assert_cmpstr(mm_inject_result_name(result), ==, mm_inject_result_name(MM_INJECT_GONE));
+                        target_assert_result(result, MM_INJECT_GONE);
                 if (data) {
                         target_wait_for_call(&t, SYS_clock_nanosleep);
                         g_assert_cmphex(target_registered(&t), ==, 0);
@@ -312,7 +313,7 @@ static void test_signalled_at_step(const void *data)
                 target_wait_for_call(&t, c->nr);
                 if (!advise_signalled(&t, SIGUSR2, step, &result))
                         break;
-                g_assert_cmpstr(mm_inject_result_name(result), ==, mm_inject_result_name(MM_INJECT_OK));
+                target_assert_result(result, MM_INJECT_OK);
                 for (unsigned i = 0; t.shared->n_signals[SIGUSR2] == signals; i++) {
                         g_assert_cmpuint(i, <, 100000);
                         g_usleep(100);
@@ -339,8 +340,9 @@ static void print_stops(const char *what, uint64_t *stops, unsigned n)
                         stops[j] = stops[j - 1];
                         stops[j - 1] = v;
                 }
-        g_test_message("%s: held at most %" G_GUINT64_FORMAT " us (median), %" G_GUINT64_FORMAT " us (99 %%), %"
-                       G_GUINT64_FORMAT " us (most)", what, stops[n / 2], stops[n - 1 - n / 100], stops[n - 1]);
+        g_test_message("%s: held at most %" G_GUINT64_FORMAT " us (median), %" G_GUINT64_FORMAT
+                       " us (99 %%), %" G_GUINT64_FORMAT " us (most)",
+                       what, stops[n / 2], stops[n - 1 - n / 100], stops[n - 1]);
 }
 
 /* Threads that use futexes, timers, pipes, epoll and signals as fast as they can, and check all of it. */
@@ -356,7 +358,8 @@ static void busy(bool kill_injectors)
                 unsigned from = (unsigned) g_random_int_range(0, TARGET_PAGES - 1);
                 struct mm_advice a = {
                         .start = first + from * TARGET_PAGE,
-                        .end = first + (uint64_t) g_random_int_range((gint32) from + 1, TARGET_PAGES + 1) * TARGET_PAGE,
+                        .end = first + (uint64_t) g_random_int_range((gint32) from + 1, TARGET_PAGES + 1) *
+                                               TARGET_PAGE,
                         .advice = i % 2 == 0 ? MADV_MERGEABLE : MADV_UNMERGEABLE,
                 };
                 enum mm_inject_result result;
@@ -367,7 +370,7 @@ static void busy(bool kill_injectors)
                 }
                 result = mm_inject_advise(&t.process, &a, 1, 10000, NULL, &stop_usec);
                 if (!mm_inject_step_hook || result != MM_INJECT_FAILED) {
-                        g_assert_cmpstr(mm_inject_result_name(result), ==, mm_inject_result_name(MM_INJECT_OK));
+                        target_assert_result(result, MM_INJECT_OK);
                         g_assert_cmpint(a.status, ==, 0);
                         stops[n_stops++] = stop_usec;
                 }

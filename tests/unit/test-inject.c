@@ -60,7 +60,10 @@ static void test_resume(void)
 
 static void test_leave(void)
 {
-        struct user_regs_struct regs = { .rip = 0x1002, .rax = (uint64_t) -EINTR, .orig_rax = SYS_epoll_wait }, out;
+        struct user_regs_struct regs = { .rip = 0x1002,
+                                         .rax = (uint64_t) -EINTR,
+                                         .orig_rax = SYS_epoll_wait },
+                                out;
 
         mm_inject_leave_regs(&regs, false, &out);
         g_assert_cmphex(out.rip, ==, 0x1000);
@@ -120,15 +123,19 @@ static void test_rank(void)
 
         g_assert_cmpuint(rank_of(calls[1], "7 (a) D 1 7 7 0 -1 4194304 0 0\n"), ==, MM_INJECT_RANK_UNUSABLE);
         g_assert_cmpuint(rank_of(calls[1], "7 (a) T 1 7 7 0 -1 4194304 0 0\n"), ==, MM_INJECT_RANK_UNUSABLE);
-        g_assert_cmpuint(rank_of(calls[1], "7 (iou-wrk-7) S 1 7 7 0 -1 4194368 0 0\n"), <, MM_INJECT_RANK_UNUSABLE);
-        g_assert_cmpuint(rank_of(calls[1], "7 (iou-wrk-7) S 1 7 7 0 -1 4194320 0 0\n"), ==, MM_INJECT_RANK_UNUSABLE);
+        g_assert_cmpuint(rank_of(calls[1], "7 (iou-wrk-7) S 1 7 7 0 -1 4194368 0 0\n"), <,
+                         MM_INJECT_RANK_UNUSABLE);
+        g_assert_cmpuint(rank_of(calls[1], "7 (iou-wrk-7) S 1 7 7 0 -1 4194320 0 0\n"), ==,
+                         MM_INJECT_RANK_UNUSABLE);
 }
 
 static void test_thread_text(void)
 {
         struct mm_inject_thread t = { 0 };
 
-        g_assert_cmpint(mm_inject_thread_parse_syscall("1 0xa 0xb 0xc 0xd 0xe 0xf 0x7ffe12340 0x7f0001\n", &t), ==, 0);
+        g_assert_cmpint(
+                mm_inject_thread_parse_syscall("1 0xa 0xb 0xc 0xd 0xe 0xf 0x7ffe12340 0x7f0001\n", &t), ==,
+                0);
         g_assert_cmpint(t.call, ==, 1);
         g_assert_cmphex(t.args[3], ==, 0xd);
         g_assert_cmphex(t.sp, ==, 0x7ffe12340);
@@ -164,13 +171,17 @@ static void test_stack(void)
 
         g_assert_true(mm_inject_stack_fits(&a, 0x30070000, 0x30080000, 0x8000));
         g_assert_true(mm_inject_stack_fits(&a, 0x30070000, 0, 0x8000));
-        g_assert_false(mm_inject_stack_fits(&a, 0x30007000, 0x30080000, 0x8000)); /* no room above the guard */
+        g_assert_false(
+                mm_inject_stack_fits(&a, 0x30007000, 0x30080000, 0x8000)); /* no room above the guard */
         g_assert_false(mm_inject_stack_fits(&a, 0x30090000, 0x30080000, 0x8000)); /* above its own block */
-        g_assert_false(mm_inject_stack_fits(&a, 0x30070000, 0x20080000, 0x8000)); /* another thread's block */
+        g_assert_false(
+                mm_inject_stack_fits(&a, 0x30070000, 0x20080000, 0x8000)); /* another thread's block */
 
-        g_assert_false(mm_inject_stack_fits(&a, 0x10070000, 0x10080000, 0x8000)); /* a coroutine on the heap */
+        g_assert_false(
+                mm_inject_stack_fits(&a, 0x10070000, 0x10080000, 0x8000)); /* a coroutine on the heap */
         g_assert_false(mm_inject_stack_fits(&a, 0x20070000, 0x20080000, 0x8000)); /* no guard */
-        g_assert_false(mm_inject_stack_fits(&a, 0x40070000, 0x40080000, 0x8000)); /* the guard is not next to it */
+        g_assert_false(
+                mm_inject_stack_fits(&a, 0x40070000, 0x40080000, 0x8000)); /* the guard is not next to it */
         g_assert_false(mm_inject_stack_fits(&a, 0x50070000, 0x50080000, 0x8000)); /* shared */
         g_assert_false(mm_inject_stack_fits(&a, 0x60070000, 0x60080000, 0x8000)); /* the gap of a library */
         mm_areas_done(&a);
@@ -178,8 +189,9 @@ static void test_stack(void)
 
 static void test_code(void)
 {
-        static const uint8_t text[] = { 0x90, 0x0f, 0x05, 0x90, 0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05,
-                                        0x0f, 0x05, 0xc3, 0x0f, 0x05, 0xc3, 0xb8, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05 };
+        static const uint8_t text[] = { 0x90, 0x0f, 0x05, 0x90, 0x48, 0xc7, 0xc0, 0x0f, 0x00,
+                                        0x00, 0x00, 0x0f, 0x05, 0x0f, 0x05, 0xc3, 0x0f, 0x05,
+                                        0xc3, 0xb8, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05 };
         struct mm_inject_code c = { 0 };
 
         mm_inject_code_scan(text, 3, 0x1000, &c);
@@ -225,7 +237,9 @@ static void look_at_frame(int signal, siginfo_t *info, void *context)
 static void test_frame(void)
 {
         struct sigaction action = { .sa_sigaction = look_at_frame, .sa_flags = SA_SIGINFO };
-        struct user_regs_struct regs = { .rip = 0x1234, .rsp = 0x7ffe00012345, .r15 = 15, .rax = 5, .cs = 0x33, .ss = 0x2b };
+        struct user_regs_struct regs = {
+                .rip = 0x1234, .rsp = 0x7ffe00012345, .r15 = 15, .rax = 5, .cs = 0x33, .ss = 0x2b
+        };
         uint8_t xstate[MM_INJECT_XSTATE_MAX] = { 0 };
         struct mm_inject_xstate_layout layout;
         struct _fpx_sw_bytes sw;
@@ -243,7 +257,8 @@ static void test_frame(void)
         v = 7;
         memcpy(xstate + 512, &v, 8);
         memset(xstate + 576, 0x5a, 256);
-        g_assert_cmpint(mm_inject_frame_build(&regs, 0xabc, xstate, layout.size, &layout, 0x777, &built), ==, 0);
+        g_assert_cmpint(mm_inject_frame_build(&regs, 0xabc, xstate, layout.size, &layout, 0x777, &built), ==,
+                        0);
 
         g_assert_cmphex(built.address & 15, ==, 8);
         g_assert_cmphex(built.address + built.size, <=, regs.rsp - 128);
@@ -270,7 +285,8 @@ static void test_frame(void)
         g_assert_cmpint(built.bytes[state_at - built.address + 576 + 255], ==, 0x5a);
 
         layout.size_full = MM_INJECT_XSTATE_MAX;
-        g_assert_cmpint(mm_inject_frame_build(&regs, 0, xstate, layout.size, &layout, 0x777, &built), ==, -E2BIG);
+        g_assert_cmpint(mm_inject_frame_build(&regs, 0, xstate, layout.size, &layout, 0x777, &built), ==,
+                        -E2BIG);
         g_assert_cmpint(mm_inject_frame_build(&regs, 0, xstate, 100, &layout, 0x777, &built), ==, -EINVAL);
         regs.rsp = 0x1000;
         g_assert_cmpint(mm_inject_frame_build(&regs, 0, xstate, 512, &layout, 0x777, &built), ==, -EINVAL);
@@ -286,7 +302,8 @@ static void test_tiles(void)
 
         memcpy(xstate + 512, &used, 8);
         memset(xstate + 2816, 0x77, 8192);
-        g_assert_cmpint(mm_inject_frame_build(&regs, 0, xstate, sizeof(xstate), &layout, 0x777, &built), ==, 0);
+        g_assert_cmpint(mm_inject_frame_build(&regs, 0, xstate, sizeof(xstate), &layout, 0x777, &built), ==,
+                        0);
         memcpy(&state_at, built.bytes + 8 + 40 + 184, 8);
         memcpy(&sw, built.bytes + (state_at - built.address) + 464, sizeof(sw));
         g_assert_cmpuint(sw.xstate_size, ==, 11008);
@@ -294,7 +311,8 @@ static void test_tiles(void)
         g_assert_cmpint(built.bytes[state_at - built.address + 2816], ==, 0x77); /* no mark in the tiles */
 }
 
-static void expect_piece(struct mm_inject_plan *p, const struct mm_areas *a, uint64_t start, uint64_t end, int result)
+static void expect_piece(struct mm_inject_plan *p, const struct mm_areas *a, uint64_t start, uint64_t end,
+                         int result)
 {
         struct mm_inject_piece piece;
 
@@ -352,13 +370,15 @@ static void test_plan(void)
 
 static void test_status(void)
 {
-        g_assert_cmpint(mm_inject_judge_status("Name:\tSeccomp:\t1\nTracerPid:\t0\nSeccomp:\t0\n"), ==, MM_INJECT_OK);
+        g_assert_cmpint(mm_inject_judge_status("Name:\tSeccomp:\t1\nTracerPid:\t0\nSeccomp:\t0\n"), ==,
+                        MM_INJECT_OK);
         g_assert_cmpint(mm_inject_judge_status("TracerPid:\t17\nSeccomp:\t0\n"), ==, MM_INJECT_TRACED);
         g_assert_cmpint(mm_inject_judge_status("TracerPid:\t0\nSeccomp:\t2\n"), ==, MM_INJECT_SECCOMP);
         g_assert_cmpint(mm_inject_judge_status("TracerPid:\t0\nx86_Thread_features:\tshstk wrss \n"), ==,
                         MM_INJECT_NO_PLACE);
-        g_assert_cmpint(mm_inject_judge_status("x86_Thread_features:\t\nx86_Thread_features_locked:\tshstk \n"), ==,
-                        MM_INJECT_OK);
+        g_assert_cmpint(
+                mm_inject_judge_status("x86_Thread_features:\t\nx86_Thread_features_locked:\tshstk \n"), ==,
+                MM_INJECT_OK);
 
         g_assert_false(mm_inject_signals_wait("SigPnd:\t0000000000000000\nShdPnd:\t0000000000000200\n"
                                               "SigBlk:\t0000000000000200\n"));
@@ -369,9 +389,15 @@ static void test_status(void)
 
 static void test_auxv(void)
 {
-        const Elf64_auxv_t wide[] = { { AT_SYSINFO_EHDR, { 0x7fff0000 } }, { AT_PAGESZ, { 4096 } }, { AT_NULL, { 0 } } };
-        const Elf32_auxv_t narrow[] = { { AT_SYSINFO_EHDR, { 0xf7ff0000 } }, { AT_PAGESZ, { 4096 } }, { AT_UID, { 0 } },
-                                        { AT_NULL, { 0 } }, { AT_NULL, { 0 } }, { AT_NULL, { 0 } } };
+        const Elf64_auxv_t wide[] = { { AT_SYSINFO_EHDR, { 0x7fff0000 } },
+                                      { AT_PAGESZ, { 4096 } },
+                                      { AT_NULL, { 0 } } };
+        const Elf32_auxv_t narrow[] = { { AT_SYSINFO_EHDR, { 0xf7ff0000 } },
+                                        { AT_PAGESZ, { 4096 } },
+                                        { AT_UID, { 0 } },
+                                        { AT_NULL, { 0 } },
+                                        { AT_NULL, { 0 } },
+                                        { AT_NULL, { 0 } } };
 
         g_assert_true(mm_inject_auxv_is_64bit((const uint8_t *) wide, sizeof(wide)));
         g_assert_false(mm_inject_auxv_is_64bit((const uint8_t *) narrow, sizeof(narrow)));
@@ -384,9 +410,12 @@ static void test_decode(void)
 
         g_assert_cmpint(mm_inject_trace_decode(0, &signal), ==, MM_INJECT_STOP_ENDED);
         g_assert_cmpint(mm_inject_trace_decode(SIGKILL, &signal), ==, MM_INJECT_STOP_ENDED);
-        g_assert_cmpint(mm_inject_trace_decode((128 << 16) | (SIGTRAP << 8) | 0x7f, &signal), ==, MM_INJECT_STOP_TRAP);
-        g_assert_cmpint(mm_inject_trace_decode((128 << 16) | (SIGTSTP << 8) | 0x7f, &signal), ==, MM_INJECT_STOP_GROUP);
-        g_assert_cmpint(mm_inject_trace_decode(((SIGTRAP | 0x80) << 8) | 0x7f, &signal), ==, MM_INJECT_STOP_CALL);
+        g_assert_cmpint(mm_inject_trace_decode((128 << 16) | (SIGTRAP << 8) | 0x7f, &signal), ==,
+                        MM_INJECT_STOP_TRAP);
+        g_assert_cmpint(mm_inject_trace_decode((128 << 16) | (SIGTSTP << 8) | 0x7f, &signal), ==,
+                        MM_INJECT_STOP_GROUP);
+        g_assert_cmpint(mm_inject_trace_decode(((SIGTRAP | 0x80) << 8) | 0x7f, &signal), ==,
+                        MM_INJECT_STOP_CALL);
         g_assert_cmpint(signal, ==, 0);
         g_assert_cmpint(mm_inject_trace_decode((SIGTRAP << 8) | 0x7f, &signal), ==, MM_INJECT_STOP_SIGNAL);
         g_assert_cmpint(signal, ==, SIGTRAP);
