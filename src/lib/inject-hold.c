@@ -13,8 +13,9 @@
 /* No new call after this much time, counting the last one once more: a stop shall stay under 1 ms. */
 #define HOLD_USEC 700U
 
-/* A call may have to wait for the target's own mmap_lock. */
-#define CALL_LIMIT_USEC (500U * 1000U)
+/* A call may have to wait for the target's own mmap_lock, which ksmd among others takes. To let go
+ * does not make that shorter, and then less is known of how it ended. */
+#define CALL_LIMIT_USEC (2000U * 1000U)
 
 /* Reading more areas than this takes longer than the calls; they are then some moments old. */
 #define AREAS_AT_STOP 512U

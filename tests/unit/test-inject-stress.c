@@ -247,10 +247,12 @@ static void *leave_thread(void *data)
 
 static void leave_body(struct target *t)
 {
+        struct target plain = *t;
         pthread_t thread;
 
+        plain.data = NULL; /* that is the other thread's */
         pthread_create(&thread, NULL, leave_thread, t);
-        target_spin_body(t);
+        target_spin_body(&plain);
 }
 
 static struct target_shared *leaver;
