@@ -93,7 +93,8 @@ static uint64_t memory_left(struct job *j, const struct job_target *t)
 static void fail_memory(struct job *j, uint64_t needed, uint64_t left, const char *cgroup)
 {
         job_fail(j, MERGEMEM_ERROR_NO_MEMORY,
-                 "Unmerging takes up to %s, and %s are available%s%s; force goes ahead as far as that lasts.",
+                 "Unmerging takes up to %s, and %s are available%s%s; "
+                 "force goes ahead as far as that lasts.",
                  FORMAT_BYTES(needed), FORMAT_BYTES(left), cgroup ? " in the cgroup " : "", cgroup ?: "");
 }
 

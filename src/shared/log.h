@@ -17,7 +17,8 @@ int log_get_level(void);
 int log_level_from_string(const char *s);
 const char *log_level_to_string(int level);
 
-/* @error: 0 or a negative errno, for %m in @format. Returns @error, so that "return log_error_errno(r, ...)" works. */
+/* @error: 0 or a negative errno, for %m in @format. Returns @error, so that "return log_error_errno(r, ...)"
+ * works. */
 int log_full(int level, int error, const char *format, ...) _printf_(3, 4);
 
 #define log_debug(...) ((void) log_full(LOG_DEBUG, 0, __VA_ARGS__))

@@ -190,7 +190,7 @@ static void sequence_body(struct target *t)
                          "3: incq %[rounds]\n"
                          "pause\n"
                          "jmp 3b\n"
-                         "4: .byte 0x0f, 0xb9, 0x3d\n" /* an instruction that is none, around the signature */
+                         "4: .byte 0x0f, 0xb9, 0x3d\n" /* an invalid instruction around the signature */
                          ".long 0x53053053\n"
                          "5: jmp 2b\n"
                          : [cs] "=m"(r->rseq_cs), [rounds] "+m"(t->shared->rounds)

@@ -117,7 +117,7 @@ static void test_register(struct fixture *f, const void *data)
         g_assert_false(is_registered(f, area(f, 1), area(f, 1) + AREA_BYTES));
 
         /* Once more: all of it is somebody's already. */
-        a = advise(f, WORKER_REGISTER, &o, &(struct worker_range) { area(f, 0), area(f, 0) + AREA_BYTES }, 1);
+        a = advise(f, WORKER_REGISTER, &o, &(struct worker_range){ area(f, 0), area(f, 0) + AREA_BYTES }, 1);
         g_assert_cmpuint(a->n, ==, 0);
         g_assert_cmpuint(a->n_foreign_bytes, ==, AREA_BYTES);
 
