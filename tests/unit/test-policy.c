@@ -224,7 +224,7 @@ static void test_user(void)
 /* root's processes share within a unit; without systemd, within a cgroup. */
 static void test_root(void)
 {
-        struct subject s[9];
+        struct subject s[13];
         g_autofree char *a = NULL, *b = NULL;
 
         for (size_t i = 0; i < ELEMENTSOF(s); i++) {
@@ -238,12 +238,13 @@ static void test_root(void)
         s[4].unit = NULL;
         s[4].process.cgroup = NULL;
         /* root that has put it on or off for a while is root. */
-        set_uids(&s[5].process, 0, 1000, 0, 1000);
-        set_uids(&s[6].process, 0, 1000, 0, 1000);
-        s[6].unit = "two.service";
-        set_uids(&s[7].process, 1000, 0, 0, 0);
-        set_uids(&s[8].process, 1000, 0, 0, 0);
-        s[8].unit = "two.service";
+        for (size_t i = 5; i < ELEMENTSOF(s); i++) {
+                uid_t u[4] = { 1000, 1000, 1000, 1000 };
+
+                u[(i - 5) / 2] = 0;
+                set_uids(&s[i].process, u[0], u[1], u[2], u[3]);
+                s[i].unit = i % 2 ? "one.service" : "two.service";
+        }
         check_distinct(s, ELEMENTSOF(s));
 
         s[1] = s[0];

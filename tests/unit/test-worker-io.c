@@ -157,6 +157,7 @@ static void test_bad(struct pair *pair, const void *data)
         const struct worker_header short_by_one = { .type = WORKER_GROUP, .size = sizeof(short_by_one) + 1 },
                                    long_by_one = { .type = WORKER_GROUP, .size = sizeof(long_by_one) - 1 },
                                    too_large = { .type = WORKER_GROUP, .size = sizeof(large) },
+                                   largest = { .type = WORKER_GROUP, .size = WORKER_PACKET_MAX },
                                    good = { .type = WORKER_GROUP, .size = sizeof(good) };
         unsigned before = count_fds();
         union worker_packet p;
@@ -170,6 +171,10 @@ static void test_bad(struct pair *pair, const void *data)
                 send_raw(pair->a, &long_by_one, sizeof(long_by_one), n, null_fd);
                 g_assert_cmpint(worker_receive(pair->b, 0, &p, &fd), ==, -EBADMSG);
                 memcpy(large, &too_large, sizeof(too_large));
+                send_raw(pair->a, large, sizeof(large), n, null_fd);
+                g_assert_cmpint(worker_receive(pair->b, 0, &p, &fd), ==, -EBADMSG);
+                /* Right as far as it fits in. */
+                memcpy(large, &largest, sizeof(largest));
                 send_raw(pair->a, large, sizeof(large), n, null_fd);
                 g_assert_cmpint(worker_receive(pair->b, 0, &p, &fd), ==, -EBADMSG);
         }
