@@ -103,7 +103,7 @@ static int load_process(struct loading *l, const char *line)
                 return -EBADMSG;
         r = mm_process_open(l->proc_fd, pid, true, &p);
         if (r < 0 || p.start_ticks != start_ticks)
-                return r == -ENOMEM ? r : 0;
+                return r == -ENOMEM || r == -EMFILE || r == -ENFILE ? r : 0;
         r = registry_add(l->registry, pid, start_ticks, p.dir_fd, p.pid_fd, line + domain, NULL, 0);
         if (r < 0)
                 return r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -373,6 +374,33 @@ static void test_load_damaged(struct fixture *f, const void *data)
         }
 }
 
+/* That we cannot open a process does not mean that it has ended. */
+static void test_load_no_descriptors(struct fixture *f, const void *data)
+{
+        struct rlimit before, few;
+        int fd, r;
+
+        add(f, &f->children[0], "one", &low);
+        g_assert_cmpint(registry_save(&f->registry), ==, 0);
+        registry_done(&f->registry);
+        registry_init(&f->registry, f->event, f->state_fd);
+
+        /* One is left, for the file itself. */
+        fd = fcntl(f->state_fd, F_DUPFD_CLOEXEC, 0);
+        g_assert_cmpint(fd, >=, 0);
+        safe_close(fd);
+        g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &before), ==, 0);
+        few = (struct rlimit) { .rlim_cur = (rlim_t) fd + 1, .rlim_max = before.rlim_max };
+        g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &few), ==, 0);
+        r = registry_load(&f->registry, f->proc_fd);
+        g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &before), ==, 0);
+        g_assert_cmpint(r, ==, -EMFILE);
+        g_assert_cmpuint(f->registry.n_items, ==, 0);
+
+        g_assert_cmpint(load(f), ==, 0);
+        g_assert_cmpuint(f->registry.n_items, ==, 1);
+}
+
 static void test_load_many(struct fixture *f, const void *data)
 {
         enum { RANGES = 50000 };
@@ -455,6 +483,7 @@ int main(int argc, char **argv)
         add_test("/registry/load/reused", test_load_reused);
         add_test("/registry/load/without-ranges", test_load_without_ranges);
         add_test("/registry/load/damaged", test_load_damaged);
+        add_test("/registry/load/no-descriptors", test_load_no_descriptors);
         add_test("/registry/load/many", test_load_many);
         add_test("/registry/links", test_links);
         add_test("/registry/exit", test_exit);
