@@ -2,6 +2,7 @@
 #include <fcntl.h>
 
 #include "daemon/manager.h"
+#include "lib/inject.h"
 #include "lib/ksm.h"
 #include "shared/log.h"
 
@@ -22,10 +23,9 @@ static int probe_ksm(Manager *m)
         struct mm_ksm_counters counters;
         int r;
 
-#ifndef __x86_64__
-        return note(m, MECHANISM_KSM, false,
-                    "registering memory of other processes without mergemod needs x86-64");
-#endif
+        if (!mm_inject_is_possible())
+                return note(m, MECHANISM_KSM, false,
+                            "registering memory of other processes without mergemod needs x86-64");
         if (m->ksm_fd < 0)
                 return note(m, MECHANISM_KSM, false, "the kernel has no KSM (CONFIG_KSM)");
         r = mm_ksm_read(m->ksm_fd, &counters);

@@ -119,6 +119,11 @@ static enum mm_inject_result run(struct mm_inject_target *t, struct mm_inject_pl
         return MM_INJECT_OK;
 }
 
+bool mm_inject_is_possible(void)
+{
+        return true;
+}
+
 void mm_inject_run(const struct mm_process *p, unsigned timeout_msec, struct mm_inject_channel *c)
 {
         struct mm_inject_target t = { .process = p, .mem_fd = -EBADF };

@@ -30,6 +30,9 @@ enum mm_inject_result {
 };
 const char *mm_inject_result_name(enum mm_inject_result r);
 
+/* Whether this was built for a machine on which it can be done at all. */
+bool mm_inject_is_possible(void);
+
 /* Lets @p call madvise() for each of the @n @advices, in slices, in a process of its own that
  * outlives the caller. Blocks until that process is done, at most about @timeout_msec.
  *
