@@ -55,10 +55,10 @@ static void on_advise_done(void *userdata, int error)
                 (void) report_count(&j->report.skipped, exclusion_to_string(EXCLUSION_HUNG), 1);
                 j->ranges_done = 0;
         } else if (error < 0) {
+                (void) registry_save(&j->manager->registry);
                 job_fail_errno(j, error, "The worker cannot go on");
                 return;
         }
-        (void) registry_save(&j->manager->registry);
         if (!find_registered(j, current))
                 j->report.n_unmerged += current->n_pages;
         /* Large areas take several turns, each of which must have got somewhere. */
@@ -181,6 +181,8 @@ static void next(struct job *j)
                         job_fail_errno(j, r, "Cannot call the worker");
                 return;
         }
+        /* Once for all: until then the file names too much, which a later unmerge finds to be done. */
+        (void) registry_save(&j->manager->registry);
         job_ksm_run(j, KSM_PASSES, finish);
 }
 

@@ -61,8 +61,9 @@ static int on_process_exit(sd_event_source *source, int fd, uint32_t events, voi
         for (size_t i = 0; i < r->n_items; i++) {
                 if (r->items[i]->pid_fd != fd)
                         continue;
+                /* The file is left to the next change: whoever reads it sees who has ended, and when
+                 * thousands end at once, each would write all the others anew. */
                 registry_drop(r, r->items[i]);
-                (void) registry_save(r);
                 break;
         }
         return 0;
