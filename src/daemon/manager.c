@@ -223,8 +223,7 @@ static void apply_log_level(Manager *m)
 
 int manager_reload(Manager *m)
 {
-        struct conf c;
-        enum mechanism mechanism = m->conf.mechanism;
+        struct conf c, before = m->conf;
         int r;
 
         (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_usec());
@@ -233,7 +232,7 @@ int manager_reload(Manager *m)
                 m->conf = c;
                 r = manager_choose_mechanism(m);
                 if (r < 0)
-                        m->conf.mechanism = mechanism;
+                        m->conf = before;
                 apply_log_level(m);
         }
         if (r >= 0)
