@@ -95,9 +95,8 @@ static void attribute(struct round *r, const struct mm_group *g, size_t saving, 
         }
 }
 
-/* One line per trust domain; there are few. */
+/* One line per trust domain, by its index: whoever makes himself namespaces makes many. */
 struct domain_figures {
-        uint32_t domain;
         uint64_t n_pages, n_duplicates, n_zero;
 };
 
@@ -109,16 +108,18 @@ struct domains {
 static struct domain_figures *find_domain(struct domains *d, uint32_t domain)
 {
         struct domain_figures *items;
+        size_t n = (size_t) domain + 1;
 
-        for (size_t i = 0; i < d->n; i++)
-                if (d->items[i].domain == domain)
-                        return &d->items[i];
-        items = reallocarray(d->items, d->n + 1, sizeof(*items));
-        if (!items)
-                return NULL;
-        d->items = items;
-        d->items[d->n] = (struct domain_figures) { .domain = domain };
-        return &d->items[d->n++];
+        if (n > d->n) {
+                n = MAX(n, d->n * 2);
+                items = reallocarray(d->items, n, sizeof(*items));
+                if (!items)
+                        return NULL;
+                memset(items + d->n, 0, (n - d->n) * sizeof(*items));
+                d->items = items;
+                d->n = n;
+        }
+        return &d->items[domain];
 }
 
 static void domains_done(struct domains *d)
@@ -154,8 +155,10 @@ static int send_domains(struct worker_child *w, const struct domains *d)
                 union worker_packet row;
                 int r;
 
+                if (d->items[i].n_pages == 0)
+                        continue;
                 worker_packet_init(&row, WORKER_ROW_DOMAIN, sizeof(row.domain));
-                row.domain.domain = d->items[i].domain;
+                row.domain.domain = (uint32_t) i;
                 row.domain.n_pages = d->items[i].n_pages;
                 row.domain.n_duplicates = d->items[i].n_duplicates;
                 row.domain.n_zero = d->items[i].n_zero;
@@ -220,26 +223,34 @@ int round_group(struct worker_child *w)
 }
 
 /* Marks every page of every group that gains; the records are then in the order of places. */
-static void mark_planned(struct worker_child *w, const struct worker_plan *plan)
+static int mark_planned(struct worker_child *w, const struct worker_plan *plan)
 {
         struct round *r = &w->round;
-        size_t max_sharing, next;
+        size_t max_sharing, next, n_ticked = 0;
         bool zero_is_free;
         struct mm_group g;
+        int k;
 
         sharing_limits(w, &max_sharing, &zero_is_free);
         mm_records_sort(r->records);
         for (size_t i = 0; (next = mm_group_next(r->records, i, mapcount, r, &g)) > 0; i = next) {
                 struct round_target *t = round_find_target(r, g.records[0].target);
 
+                if (next - n_ticked >= TICK_RECORDS) {
+                        n_ticked = next;
+                        k = worker_child_tick(w);
+                        if (k < 0)
+                                return k;
+                }
                 if (!t || (!plan->every_domain && t->domain != plan->domain))
                         continue;
                 if (mm_group_saving(&g, max_sharing, zero_is_free) == 0)
                         continue;
-                for (size_t k = 0; k < g.n_pages; k++)
-                        g.records[k].flags |= MM_RECORD_PLANNED;
+                for (size_t n = 0; n < g.n_pages; n++)
+                        g.records[n].flags |= MM_RECORD_PLANNED;
         }
         mm_records_sort_by_place(r->records);
+        return worker_child_tick(w);
 }
 
 /* The ranges of one process, sent as packets fill up. */
@@ -308,7 +319,9 @@ int round_plan(struct worker_child *w, const struct worker_plan *plan)
 
         if (!r->scan_ready)
                 return -EINVAL;
-        mark_planned(w, plan);
+        k = mark_planned(w, plan);
+        if (k < 0)
+                return k;
         items = mm_records_items(r->records);
         n = mm_records_count(r->records);
         (void) plan_ranges_flush(&ranges, NULL);
