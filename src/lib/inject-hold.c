@@ -14,7 +14,8 @@
 #define HOLD_USEC 700U
 
 /* A call may have to wait for the target's own mmap_lock, which ksmd among others takes. To let go
- * does not make that shorter, and then less is known of how it ended. */
+ * does not make that shorter, and then less is known of how it ended: this much is waited for even
+ * when the time is up. */
 #define CALL_LIMIT_USEC (2000U * 1000U)
 
 /* Reading more areas than this takes longer than the calls; they are then some moments old. */
@@ -142,10 +143,12 @@ static enum mm_inject_result recall(struct hold *h, enum mm_inject_result result
 /* Lets the thread run on until it stands at a system call, entry or exit. */
 static enum mm_inject_result run_to_call(struct hold *h)
 {
+        uint64_t end_usec = MAX(h->target->end_usec, mm_inject_now_usec() + CALL_LIMIT_USEC);
+
         for (unsigned i = 0; i < STOPS_MAX; i++) {
                 if (mm_inject_trace_request(&h->trace, PTRACE_SYSCALL, 0, 0) < 0)
                         return MM_INJECT_GONE;
-                if (mm_inject_trace_wait(&h->trace, CALL_LIMIT_USEC) < 0)
+                if (mm_inject_trace_wait(&h->trace, end_usec) < 0)
                         return recall(h, MM_INJECT_STOPPED);
                 if (h->trace.stop == MM_INJECT_STOP_CALL)
                         return MM_INJECT_OK;
@@ -315,7 +318,7 @@ enum mm_inject_result mm_inject_hold(struct mm_inject_target *t, pid_t tid, stru
 
         result = attach(&h, tid);
         if (result == MM_INJECT_OK)
-                result = mm_inject_stop(&h.trace);
+                result = mm_inject_stop(&h.trace, t->end_usec);
         if (result == MM_INJECT_OK)
                 result = hold_standing(&h, plan);
         return result;

@@ -10,9 +10,8 @@
 #include "lib/inject-stop.h"
 #include "shared/macro.h"
 
-/* A thread has to get to run before it stops. If that takes longer it does not: it sleeps where
- * nothing but SIGKILL reaches it, or its cgroup is throttled or frozen. */
-#define STOP_LIMIT_USEC (1000U * 1000U)
+/* How long to wait for a thread that has stopped once to do so again. */
+#define AGAIN_LIMIT_USEC (1000U * 1000U)
 
 #define SIGNALS_MAX 16U
 
@@ -21,7 +20,7 @@
 
 #define STACK_SCAN_MAX (256U * 1024U)
 
-enum mm_inject_result mm_inject_stop(struct mm_inject_trace *t)
+enum mm_inject_result mm_inject_stop(struct mm_inject_trace *t, uint64_t end_usec)
 {
         int request = PTRACE_INTERRUPT;
 
@@ -32,7 +31,9 @@ enum mm_inject_result mm_inject_stop(struct mm_inject_trace *t)
                 if (request == PTRACE_CONT &&
                     mm_inject_trace_request(t, PTRACE_CONT, 0, (uint64_t) t->signal) < 0)
                         return MM_INJECT_GONE;
-                if (mm_inject_trace_wait(t, STOP_LIMIT_USEC) < 0)
+                /* It has to get to run for that. If it does not, it sleeps where nothing but SIGKILL
+                 * reaches it, or its cgroup is throttled or frozen. */
+                if (mm_inject_trace_wait(t, end_usec) < 0)
                         return MM_INJECT_STOPPED;
 
                 switch (t->stop) {
@@ -67,7 +68,7 @@ int mm_inject_stop_again(struct mm_inject_trace *t)
                         r = mm_inject_trace_request(t, PTRACE_CONT, 0, 0);
                 if (r < 0)
                         return r;
-                r = mm_inject_trace_wait(t, STOP_LIMIT_USEC);
+                r = mm_inject_trace_wait(t, mm_inject_now_usec() + AGAIN_LIMIT_USEC);
                 if (r < 0)
                         return r;
                 if (t->stop != MM_INJECT_STOP_CALL)

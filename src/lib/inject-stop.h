@@ -19,8 +19,8 @@ struct mm_inject_state {
 
 /* Stops a thread that runs. Its own signals that come first are passed on. MM_INJECT_OK: it stands
  * in a trap. Else it has been let go, or this process must end to let it go: MM_INJECT_BUSY
- * (signals without end), _STOPPED, _NO_PLACE (the thread has ended). */
-enum mm_inject_result mm_inject_stop(struct mm_inject_trace *t);
+ * (signals without end), _STOPPED (not until @end_usec), _NO_PLACE (the thread has ended). */
+enum mm_inject_result mm_inject_stop(struct mm_inject_trace *t, uint64_t end_usec);
 
 /* From any stop, or while it runs, to where it can be let go. 0, -ETIMEDOUT, -ESRCH. */
 int mm_inject_stop_again(struct mm_inject_trace *t);

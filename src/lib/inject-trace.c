@@ -8,6 +8,9 @@
 #include "lib/inject-trace.h"
 #include "shared/macro.h"
 
+/* No signal tells of a thread that another one's execve(2) has done away with. */
+#define LOOK_USEC UINT64_C(10000)
+
 void (*mm_inject_step_hook)(void);
 
 void mm_inject_step(void)
@@ -69,9 +72,8 @@ int mm_inject_trace_seize(pid_t tid, struct mm_inject_trace *ret)
         return 0;
 }
 
-int mm_inject_trace_wait(struct mm_inject_trace *t, uint64_t limit_usec)
+int mm_inject_trace_wait(struct mm_inject_trace *t, uint64_t end_usec)
 {
-        uint64_t end = mm_inject_now_usec() + limit_usec;
         sigset_t child;
 
         sigemptyset(&child);
@@ -86,17 +88,15 @@ int mm_inject_trace_wait(struct mm_inject_trace *t, uint64_t limit_usec)
                 mm_inject_step();
                 pid = waitpid(t->tid, &status, __WALL | WNOHANG);
                 if (pid != 0) {
-                        /* ECHILD: another thread's execve(2) has done away with it. */
                         t->standing = true;
                         t->stop = pid < 0 ? MM_INJECT_STOP_ENDED
                                           : mm_inject_trace_decode(status, &t->signal);
                         return 0;
                 }
                 now = mm_inject_now_usec();
-                if (now >= end)
+                if (now >= end_usec)
                         return -ETIMEDOUT;
-                left.tv_sec = (time_t) ((end - now) / 1000000);
-                left.tv_nsec = (long) ((end - now) % 1000000) * 1000;
+                left = (struct timespec) { .tv_nsec = (long) MIN(end_usec - now, LOOK_USEC) * 1000 };
                 (void) sigtimedwait(&child, NULL, &left);
         }
 }

@@ -32,8 +32,9 @@ int mm_inject_trace_pointer(struct mm_inject_trace *t, int request, uint64_t add
 /* Attaches without stopping it. */
 int mm_inject_trace_seize(pid_t tid, struct mm_inject_trace *ret);
 
-/* Waits until it stops or ends; what it was goes into @t. 0 or -ETIMEDOUT. SIGCHLD must be blocked. */
-int mm_inject_trace_wait(struct mm_inject_trace *t, uint64_t limit_usec);
+/* Waits until it stops or ends, or until @end_usec; what it was goes into @t. 0 or -ETIMEDOUT.
+ * SIGCHLD must be blocked. */
+int mm_inject_trace_wait(struct mm_inject_trace *t, uint64_t end_usec);
 
 uint64_t mm_inject_now_usec(void);
 

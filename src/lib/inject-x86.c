@@ -8,9 +8,9 @@
 #include "lib/inject-run.h"
 #include "lib/inject-trace.h"
 
-/* If the kernel makes us wait in the middle, for the target's mmap_lock say, an alarm ends us and
- * with that the hold. */
-#define HOLD_LIMIT_USEC 3000000
+/* If the kernel makes us wait in the middle of a hold, for the target's mmap_lock say, an alarm ends
+ * us, and with that the hold, this much after the time is up. */
+#define HOLD_LIMIT_USEC (3000U * 1000U)
 
 #define THREADS_TRIED_MAX 4U
 
@@ -19,9 +19,12 @@
 #define AGAIN_MAX 20U
 #define AGAIN_USEC 500U
 
-static void set_alarm(long usec)
+static void set_alarm(uint64_t usec)
 {
-        struct itimerval timer = { .it_value = { .tv_sec = usec / 1000000, .tv_usec = usec % 1000000 } };
+        struct itimerval timer = { 0 };
+
+        timer.it_value.tv_sec = (time_t) (usec / 1000000);
+        timer.it_value.tv_usec = (suseconds_t) (usec % 1000000);
 
         setitimer(ITIMER_REAL, &timer, NULL);
 }
@@ -42,6 +45,14 @@ static enum mm_inject_result result_of(struct mm_inject_target *t, int r)
         return MM_INJECT_FAILED;
 }
 
+/* The process has ended, or an execve(2) has given it other memory than what we have open. */
+static bool is_gone(const struct mm_inject_target *t)
+{
+        char c;
+
+        return mm_process_verify(t->process) < 0 || pread(t->mem_fd, &c, 1, 0) == 0;
+}
+
 /* The areas and the code in them as they are now. */
 static enum mm_inject_result look(struct mm_inject_target *t)
 {
@@ -57,7 +68,7 @@ static enum mm_inject_result look(struct mm_inject_target *t)
                 return MM_INJECT_OK;
         r = mm_inject_code_find(t->mem_fd, &t->areas, &t->code);
         if (r == -ENOENT)
-                return mm_process_verify(t->process) < 0 ? MM_INJECT_GONE : MM_INJECT_NO_PLACE;
+                return is_gone(t) ? MM_INJECT_GONE : MM_INJECT_NO_PLACE;
         return r < 0 ? result_of(t, r) : MM_INJECT_OK;
 }
 
@@ -76,6 +87,7 @@ static enum mm_inject_result hold_some_thread(struct mm_inject_target *t, struct
         for (size_t i = 0; i < n && tried < THREADS_TRIED_MAX; i++) {
                 const struct mm_inject_thread *thread = &threads[i];
                 enum mm_inject_result result;
+                uint64_t now;
 
                 if (thread->state == 'T')
                         return MM_INJECT_STOPPED;
@@ -84,16 +96,17 @@ static enum mm_inject_result hold_some_thread(struct mm_inject_target *t, struct
                 if (thread->sp != 0 && !mm_inject_stack_fits(&t->areas, thread->sp, 0, MM_INJECT_STACK_ROOM))
                         continue;
                 tried++;
-                set_alarm(HOLD_LIMIT_USEC);
+                now = mm_inject_now_usec();
+                set_alarm(MAX(t->end_usec, now) - now + HOLD_LIMIT_USEC);
                 result = mm_inject_hold(t, thread->tid, plan);
                 set_alarm(0);
                 if (result != MM_INJECT_NO_PLACE)
                         return result;
         }
-        return mm_process_verify(t->process) < 0 ? MM_INJECT_GONE : MM_INJECT_NO_PLACE;
+        return is_gone(t) ? MM_INJECT_GONE : MM_INJECT_NO_PLACE;
 }
 
-static enum mm_inject_result run(struct mm_inject_target *t, struct mm_inject_plan *plan, uint64_t end_usec)
+static enum mm_inject_result run(struct mm_inject_target *t, struct mm_inject_plan *plan)
 {
         unsigned n_again = 0;
 
@@ -101,7 +114,7 @@ static enum mm_inject_result run(struct mm_inject_target *t, struct mm_inject_pl
                 uint64_t begin = mm_inject_now_usec();
                 enum mm_inject_result result;
 
-                if (begin >= end_usec)
+                if (begin >= t->end_usec)
                         return MM_INJECT_OK; /* the advices tell how far it got */
                 result = look(t);
                 if (result != MM_INJECT_OK)
@@ -124,24 +137,37 @@ bool mm_inject_is_possible(void)
         return true;
 }
 
+static enum mm_inject_result examine_and_run(struct mm_inject_target *t, struct mm_inject_plan *plan)
+{
+        enum mm_inject_result result;
+
+        result = mm_inject_examine(t->process, &t->error);
+        if (result != MM_INJECT_OK)
+                return result;
+        /* Bound to the memory of this moment: after an execve(2) of the target it leads nowhere. */
+        t->mem_fd = openat(t->process->dir_fd, "mem", O_RDWR | O_CLOEXEC);
+        if (t->mem_fd < 0)
+                return result_of(t, errno == ENOENT ? -ESRCH : -errno);
+        return run(t, plan);
+}
+
 void mm_inject_run(const struct mm_process *p, unsigned timeout_msec, struct mm_inject_channel *c)
 {
-        struct mm_inject_target t = { .process = p, .mem_fd = -EBADF };
+        struct mm_inject_target t = {
+                .process = p,
+                .mem_fd = -EBADF,
+                .end_usec = mm_inject_now_usec() + (uint64_t) timeout_msec * 1000,
+        };
         struct mm_inject_plan plan = { .advices = c->advices, .n = c->n };
-        uint64_t end_usec = mm_inject_now_usec() + (uint64_t) timeout_msec * 1000;
 
-        c->result = mm_inject_examine(p, &c->error);
-        if (c->result != MM_INJECT_OK)
-                return;
-        /* Bound to the memory of this moment: after an execve(2) of the target it leads nowhere. */
-        t.mem_fd = openat(p->dir_fd, "mem", O_RDWR | O_CLOEXEC);
-        if (t.mem_fd < 0) {
-                c->error = -errno;
-                c->result = errno == ENOENT || errno == ESRCH ? MM_INJECT_GONE : MM_INJECT_FAILED;
-                return;
+        c->result = examine_and_run(&t, &plan);
+        if (c->result == MM_INJECT_FAILED) {
+                /* On its way out it refuses in more ways than one. */
+                if (is_gone(&t))
+                        c->result = MM_INJECT_GONE;
+                else
+                        c->error = t.error;
         }
-        c->result = run(&t, &plan, end_usec);
-        c->error = c->result == MM_INJECT_FAILED ? t.error : 0;
         c->longest_usec = t.longest_usec;
         mm_areas_done(&t.areas);
         safe_close(t.mem_fd);
