@@ -2,6 +2,7 @@
 #include "config.h"
 #include "daemon/job.h"
 #include "daemon/listing.h"
+#include "daemon/log-control.h"
 #include "daemon/selector-bus.h"
 #include "shared/log.h"
 #include "shared/names.h"
@@ -283,6 +284,8 @@ int manager_connect_bus(Manager *m)
                 return log_error_errno(r, "Cannot connect to the bus %s: %m", m->bus_address);
         r = sd_bus_add_object_vtable(m->bus, NULL, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE, manager_vtable,
                                      m);
+        if (r >= 0)
+                r = log_control_attach(m->bus);
         if (r >= 0)
                 r = sd_bus_add_node_enumerator(m->bus, NULL, MERGEMEM_PATH, enumerate_jobs, m);
         if (r >= 0)
