@@ -154,10 +154,17 @@ static int replace(struct worker *w)
         return attach(w);
 }
 
+static uint64_t patience_usec(const struct call *c)
+{
+        uint32_t type = ((const union worker_packet *) c->packet)->header.type;
+
+        return type == WORKER_KSM_START || type == WORKER_KSM_STOP ? WORKER_KSM_SILENCE_USEC : WORKER_SILENCE_USEC;
+}
+
 static void silence_watch(struct worker *w, bool on)
 {
         if (on)
-                (void) sd_event_source_set_time_relative(w->silence_source, WORKER_SILENCE_USEC);
+                (void) sd_event_source_set_time_relative(w->silence_source, patience_usec(w->running));
         (void) sd_event_source_set_enabled(w->silence_source, on ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
@@ -190,7 +197,8 @@ static int on_silence(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct worker *w = userdata;
 
-        log_warning("The worker made no progress for %u s and is replaced.", WORKER_SILENCE_USEC / 1000000U);
+        log_warning("The worker made no progress for %u s and is replaced.",
+                    (unsigned) (patience_usec(w->running) / 1000000U));
         return give_up(w, -ETIMEDOUT);
 }
 

@@ -10,6 +10,9 @@
  * on a dead network file system can hold it for ever, and must not hold the service. */
 
 #define WORKER_SILENCE_USEC (2U * 1000U * 1000U)
+/* Setting KSM's knobs waits for a lock that ksmd holds while it scans a batch; it is nice, so on a busy
+ * machine that takes its time, and another worker would wait for the same lock. */
+#define WORKER_KSM_SILENCE_USEC (30U * 1000U * 1000U)
 
 struct worker;
 
