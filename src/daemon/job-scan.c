@@ -56,7 +56,9 @@ bool job_retry(struct job *j, int error)
                 log_warning("Process %d held the worker up and is left alone for a while.", j->busy->pid);
                 manager_mark_hung(m, j->busy->pid, j->busy->start_ticks);
                 j->busy->hung = true;
-                (void) report_count(&j->report.excluded, exclusion_to_string(EXCLUSION_HUNG), 1);
+                /* The first pass counts it when it comes by. */
+                if (j->part > 0)
+                        (void) report_count(&j->report.skipped, exclusion_to_string(EXCLUSION_HUNG), 1);
         }
         /* What the part at hand has reported already must not count twice. A merge goes on where it was:
          * what it has merged would not be found again. */
@@ -230,8 +232,13 @@ static void scan_next(struct job *j)
                 struct job_target *t = &j->targets[j->next];
                 union worker_packet p;
 
-                if (!t->selected || t->hung)
+                if (!t->selected)
                         continue;
+                if (t->hung) {
+                        if (j->part == 0)
+                                (void) report_count(&j->report.skipped, exclusion_to_string(EXCLUSION_HUNG), 1);
+                        continue;
+                }
                 worker_packet_init(&p, WORKER_SCAN, sizeof(p.target));
                 p.target.index = (uint32_t) j->next;
                 p.target.domain = t->domain;
