@@ -40,13 +40,14 @@ static void stop(struct job *j)
                 fail_call(j, r, "Cannot call the worker");
 }
 
-/* Whether ksmd has stopped by itself, as its CPU time tells. */
-static bool is_idle(struct job *j, uint64_t now)
+/* Whether ksmd has stopped by itself, as its CPU time and the pages it looked at tell: in a PID
+ * namespace its time cannot be read, and before Linux 6.6 the pages were not counted. */
+static bool is_idle(struct job *j, const struct mm_ksm_counters *counters, uint64_t now)
 {
-        uint64_t cpu_nsec = manager_ksmd_cpu_nsec(j->manager);
+        uint64_t activity = manager_ksmd_cpu_nsec(j->manager) + counters->pages_scanned;
 
-        if (cpu_nsec == 0 || cpu_nsec != j->ksm.last_cpu_nsec) {
-                j->ksm.last_cpu_nsec = cpu_nsec;
+        if (activity == 0 || activity != j->ksm.last_activity) {
+                j->ksm.last_activity = activity;
                 j->ksm.idle_since_usec = now;
         }
         return now - j->ksm.idle_since_usec >= KSM_IDLE_USEC;
@@ -66,7 +67,7 @@ static int on_poll(sd_event_source *source, uint64_t usec, void *userdata)
         }
         passes = MIN(counters.full_scans - j->ksm.full_scans, (uint64_t) j->ksm.passes);
         job_set_progress(j, j->ksm.progress + (1.0 - j->ksm.progress) * (double) passes / j->ksm.passes);
-        if (passes >= j->ksm.passes || j->cancelled || is_idle(j, usec)) {
+        if (passes >= j->ksm.passes || j->cancelled || is_idle(j, &counters, usec)) {
                 stop(j);
                 return 0;
         }

@@ -93,7 +93,7 @@ struct job {
                 unsigned passes;
                 double progress; /* before */
                 uint64_t full_scans, cpu_nsec, deadline_usec;
-                uint64_t last_cpu_nsec, idle_since_usec;
+                uint64_t last_activity, idle_since_usec;
         } ksm;
 };
 
