@@ -95,7 +95,8 @@ static int call_ksm_start(struct worker_child *w, const struct worker_ksm *ksm)
         const struct mm_ksm_settings settings = {
                 .pages_to_scan = ksm->pages_to_scan,
                 .sleep_millisecs = ksm->sleep_millisecs,
-                .smart_scan = -1,
+                /* It would skip just the pages that were looked at before: those of the last merge. */
+                .smart_scan = 0,
                 .use_zero_pages = ksm->use_zero_pages,
                 .advisor = "none",
         };
