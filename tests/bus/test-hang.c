@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <glib.h>
+#include <glib/gstdio.h>
+#include <poll.h>
+
+#include "children.h"
+#include "client.h"
+#include "hangfs.h"
+#include "shared/macro.h"
+
+/* A target whose memory cannot be looked at, because it waits for a dead file system while it holds
+ * the lock of its address space: the bus answers at once all the time, the others are served. */
+
+#define PAGES 200U
+#define REPLY_MAX_USEC 100000U
+
+static struct harness h;
+
+/* Whether reading the target's smaps hangs: without that this test would prove nothing. */
+static bool is_stuck(pid_t pid)
+{
+        char *path = g_strdup_printf("/proc/%d/smaps", (int)pid);
+        pid_t reader = spawn(&(struct spawn){ .argv = (const char *[]){ "/bin/cat", path, NULL },
+                                              .out = open("/dev/null", O_WRONLY | O_CLOEXEC) });
+        bool ended = spawn_wait_maybe(reader, 500, NULL);
+
+        if (!ended)
+                spawn_kill(reader);
+        g_free(path);
+        return !ended;
+}
+
+/* Asks for a property again and again while @job runs; the longest wait for an answer. */
+static uint64_t longest_reply(const char *job)
+{
+        uint64_t longest = 0;
+
+        for (uint64_t end = now_usec() + 60000000; now_usec() < end;) {
+                uint64_t start = now_usec();
+                char *state = job_string(h.bus, job, "State"), *mechanism = manager_string(h.bus, "Mechanism");
+                bool over = streq(state, "done") || streq(state, "failed") || streq(state, "cancelled");
+
+                longest = MAX(longest, now_usec() - start);
+                g_free(mechanism);
+                g_free(state);
+                if (over)
+                        break;
+                sleep_msec(1);
+        }
+        return longest;
+}
+
+static void test_hang(gconstpointer method)
+{
+        char *dir = g_build_filename(h.dir, "hang", NULL);
+        struct hangfs fs;
+        struct child *c[3];
+        pid_t pids[3];
+        struct pollfd p;
+        uint64_t longest, left_out;
+        char *job;
+
+        g_mkdir(dir, 0755);
+        hangfs_start(&fs, dir);
+        children_start(&h, UID_FIRST, c, pids, 3);
+        for (size_t i = 0; i < 3; i++)
+                child_area(c[i], PAGES, 95, 1);
+        child_say(c[2], "hang %s", fs.file);
+        p = (struct pollfd){ .fd = fs.hung_fd, .events = POLLIN };
+        g_assert_cmpint(poll(&p, 1, 10000), ==, 1);
+        sleep_msec(200);
+        g_assert_true(is_stuck(pids[2]));
+
+        for (unsigned round = 0; round < 2; round++) {
+                job = job_start(h.bus, method, &(struct what){ .pids = pids, .n_pids = 3 });
+                longest = longest_reply(job);
+                g_test_message("longest reply: %" G_GUINT64_FORMAT " us", longest);
+                g_assert_cmpuint(longest, <, REPLY_MAX_USEC);
+                g_assert_cmpstr(job_wait(h.bus, job), ==, "done");
+                /* The second time it need not be tried at all. */
+                left_out = job_reason(h.bus, job, "skipped", NULL);
+                if (round > 0)
+                        left_out += job_reason(h.bus, job, "excluded", NULL);
+                g_assert_cmpuint(left_out, ==, 1);
+                g_assert_cmpuint(job_figure(h.bus, job, "duplicate_frames") + job_figure(h.bus, job, "ksm_pages"),
+                                 >=, PAGES);
+                g_free(job);
+        }
+        children_verify(c, 2);
+        job_undo(h.bus, &(struct what){ .pids = pids, .n_pids = 2 });
+
+        hangfs_stop(&fs, dir);
+        children_end(c, 3);
+        g_rmdir(dir);
+        g_free(dir);
+}
+
+int main(int argc, char **argv)
+{
+        int status;
+
+        g_test_init(&argc, &argv, NULL);
+        harness_start(&h);
+        harness_daemon_start(&h, NULL, NULL);
+        g_test_add_data_func("/hang/estimate", "Estimate", test_hang);
+        g_test_add_data_func("/hang/merge", "Merge", test_hang);
+        status = g_test_run();
+        return harness_end(&h, status);
+}
