@@ -43,6 +43,14 @@ static void signal_at_step(void)
         }
 }
 
+/* Without what was to happen at a step it has to succeed. */
+static bool was_sent(enum mm_inject_result result)
+{
+        if (!*sent)
+                target_assert_result(result, MM_INJECT_OK);
+        return *sent;
+}
+
 /* One injection during which the victim gets its signal at the step; false if there is no such step. */
 static bool advise_signalled(const struct target *t, int signal, unsigned step, enum mm_inject_result *ret)
 {
@@ -53,7 +61,7 @@ static bool advise_signalled(const struct target *t, int signal, unsigned step, 
         mm_inject_step_hook = signal_at_step;
         *ret = target_advise(t, MADV_MERGEABLE, 1, 2);
         mm_inject_step_hook = NULL;
-        return *sent;
+        return was_sent(*ret);
 }
 
 /* At any moment of the next milliseconds, not at a step. */
@@ -284,7 +292,7 @@ static void test_target_leaves(const void *data)
                 mm_inject_step_hook = leave_at_step;
                 result = target_advise(&t, MADV_MERGEABLE, 1, 2);
                 mm_inject_step_hook = NULL;
-                if (!*sent) {
+                if (!was_sent(result)) {
                         target_end(&t);
                         break;
                 }
