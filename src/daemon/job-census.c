@@ -202,11 +202,17 @@ static int sort_out(struct job *j)
         return 0;
 }
 
+/* Whether what @t may have registered is of no interest: its pages may meet those of the job anyway. */
+static bool may_meet(const struct job *j, const struct job_target *t)
+{
+        return j->selector.trust == TRUST_SYSTEM || streq(t->domain_text, j->report.domains[j->domain].text);
+}
+
 static void on_census_done(void *userdata, int error)
 {
         struct job *j = userdata;
 
-        if (error == -ETIMEDOUT && j->selector.trust != TRUST_SYSTEM) {
+        if (error == -ETIMEDOUT && !may_meet(j, j->busy)) {
                 /* Whoever keeps it a secret is not taken for one who has none. */
                 manager_mark_hung(j->manager, j->busy->pid, j->busy->start_ticks);
                 job_fail(j, MERGEMEM_ERROR_DOMAIN_BUSY,
@@ -228,8 +234,7 @@ static void census_next(struct job *j)
         union worker_packet p;
         int r;
 
-        /* What held the worker up was its memory; this is only read where it matters. */
-        while (j->next < j->n_targets && j->targets[j->next].hung && j->selector.trust == TRUST_SYSTEM)
+        while (j->next < j->n_targets && j->targets[j->next].hung && may_meet(j, &j->targets[j->next]))
                 j->next++;
         if (j->next < j->n_targets) {
                 worker_packet_init(&p, WORKER_CENSUS, sizeof(p.header));

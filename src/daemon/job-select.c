@@ -104,8 +104,9 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
 {
         struct job *j = userdata;
         Manager *m = j->manager;
+        bool selected, hung = manager_is_hung(m, p->pid, p->start_ticks);
         enum exclusion why;
-        bool selected;
+        int r;
 
         if (p->kernel_thread && streq(p->comm, "ksmd"))
                 m->ksmd_pid = p->pid;
@@ -113,14 +114,13 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
         why = policy_exclude(p, selector_names_processes(&j->selector));
         if (p->pid == getpid() || p->pid == worker_pid(m->worker))
                 why = EXCLUSION_SELF;
-        else if (why == EXCLUSION_NONE && manager_is_hung(m, p->pid, p->start_ticks))
+        else if (why == EXCLUSION_NONE && hung)
                 why = EXCLUSION_HUNG;
 
         /* Kernel threads have no memory: not even worth a line, unless one was asked for. */
         if (selected && why != EXCLUSION_NONE &&
             (why != EXCLUSION_KERNEL || selector_has(&j->selector, SELECTOR_PID))) {
-                int r = report_count(&j->report.excluded, exclusion_to_string(why), 1);
-
+                r = report_count(&j->report.excluded, exclusion_to_string(why), 1);
                 if (r < 0)
                         return r;
         }
@@ -131,7 +131,11 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
          * memory can be read or not. */
         if (!selected && j->type != JOB_MERGE)
                 return 0;
-        return add_target(j, p, unit, selected);
+        r = add_target(j, p, unit, selected);
+        if (r < 0)
+                return r;
+        j->targets[j->n_targets - 1].hung = hung;
+        return 0;
 }
 
 static void on_list_done(void *userdata, int error)

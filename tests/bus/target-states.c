@@ -93,6 +93,8 @@ int states_command(const char *line, char answer[ANSWER_MAX])
 
         if (strcmp(line, "seccomp") == 0)
                 failed = filter_self();
+        else if (sscanf(line, "user %u", &n) == 1)
+                failed = setresuid(n, n, n);
         else if (strcmp(line, "exec") == 0)
                 failed = execl("/proc/self/exe", "mm-target", NULL);
         else if (sscanf(line, "churn %u", &n) == 1)

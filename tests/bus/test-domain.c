@@ -115,6 +115,49 @@ static void test_foreign(void)
         children_end(c, 2 * N);
 }
 
+/* Who takes on another user takes nothing of the first one's along, whether merging waits for that or not. */
+static void test_strayed(void)
+{
+        struct child *c[3];
+        pid_t pids[3];
+
+        children_start(&h, 0, c, pids, 3);
+        for (size_t i = 0; i < 3; i++)
+                child_area(c[i], PAGES, 71, 1);
+        g_free(job_run(h.bus, "Merge", &(struct what){ .pids = pids, .n_pids = 2 }));
+        g_assert_true(frames_is_registered(pids[0]));
+        g_assert_true(frames_is_registered(pids[1]));
+        child_say(c[0], "user %u", UID_SECOND);
+
+        g_free(job_run(h.bus, "Merge", &(struct what){ .pids = pids + 1, .n_pids = 2 }));
+        frames_assert_unregistered(pids[0]);
+        g_assert_true(frames_is_registered(pids[1]));
+        g_assert_true(frames_is_registered(pids[2]));
+        g_assert_cmpuint(manager_figure(h.bus, "RegisteredProcesses", 'u'), ==, 2);
+        children_verify(c, 3);
+        g_free(job_run(h.bus, "Unmerge", &(struct what){ .pids = pids + 1, .n_pids = 2 }));
+        children_end(c, 3);
+}
+
+/* What a process had before an exec is gone, and must not stand in the way of others. */
+static void test_exec(void)
+{
+        struct child *c[2 * N];
+        pid_t pids[2 * N];
+
+        start(c, pids);
+        g_free(job_run(h.bus, "Merge", &(struct what){ .pids = pids, .n_pids = N }));
+        child_send(c[0], "exec");
+        while (frames_is_registered(pids[0]))
+                sleep_msec(1);
+        g_free(job_run(h.bus, "Unmerge", &(struct what){ .pids = pids, .n_pids = N }));
+        g_assert_cmpuint(manager_figure(h.bus, "RegisteredProcesses", 'u'), ==, 0);
+        g_free(job_run(h.bus, "Merge", &(struct what){ .pids = pids + N, .n_pids = N }));
+        g_assert_true(frames_is_registered(pids[N]));
+        g_free(job_run(h.bus, "Unmerge", &(struct what){ .pids = pids + N, .n_pids = N }));
+        children_end(c, 2 * N);
+}
+
 int main(int argc, char **argv)
 {
         int status;
@@ -126,6 +169,8 @@ int main(int argc, char **argv)
         g_test_add_func("/domain/both-selected", test_both_selected);
         g_test_add_func("/domain/system", test_system);
         g_test_add_func("/domain/foreign", test_foreign);
+        g_test_add_func("/domain/strayed", test_strayed);
+        g_test_add_func("/domain/exec", test_exec);
         status = g_test_run();
         return harness_end(&h, status);
 }

@@ -6,8 +6,10 @@
 
 #include "children.h"
 #include "client.h"
+#include "frames.h"
 #include "hangfs.h"
 #include "shared/macro.h"
+#include "shared/names.h"
 
 /* A target whose memory cannot be looked at, because it waits for a dead file system while it holds
  * the lock of its address space: the bus answers at once all the time, the others are served. */
@@ -96,6 +98,39 @@ static void test_hang(gconstpointer method)
         g_free(dir);
 }
 
+/* One of another user cannot be asked whether it has registered memory, which ours could then meet. */
+static void test_other_domain(void)
+{
+        char *dir = g_build_filename(h.dir, "hang", NULL), *error;
+        struct child *c[3];
+        struct hangfs fs;
+        struct pollfd p;
+        pid_t pids[3];
+
+        g_mkdir(dir, 0755);
+        hangfs_start(&fs, dir);
+        children_start(&h, UID_FIRST, c, pids, 2);
+        children_start(&h, UID_SECOND, c + 2, pids + 2, 1);
+        for (size_t i = 0; i < 3; i++)
+                child_area(c[i], PAGES, 95, 1);
+        child_say(c[2], "hang %s", fs.file);
+        p = (struct pollfd){ .fd = fs.hung_fd, .events = POLLIN };
+        g_assert_cmpint(poll(&p, 1, 10000), ==, 1);
+        sleep_msec(200);
+        g_assert_true(is_stuck(pids[2]));
+
+        for (unsigned round = 0; round < 2; round++) {
+                error = job_refused(h.bus, "Merge", &(struct what){ .pids = pids, .n_pids = 2 });
+                g_assert_cmpstr(error, ==, MERGEMEM_ERROR_DOMAIN_BUSY);
+                g_free(error);
+                frames_assert_unregistered(pids[0]);
+        }
+        hangfs_stop(&fs, dir);
+        children_end(c, 3);
+        g_rmdir(dir);
+        g_free(dir);
+}
+
 int main(int argc, char **argv)
 {
         int status;
@@ -105,6 +140,7 @@ int main(int argc, char **argv)
         harness_daemon_start(&h, NULL, NULL);
         g_test_add_data_func("/hang/estimate", "Estimate", test_hang);
         g_test_add_data_func("/hang/merge", "Merge", test_hang);
+        g_test_add_func("/hang/other-domain", test_other_domain);
         status = g_test_run();
         return harness_end(&h, status);
 }
