@@ -71,11 +71,16 @@ static int look_up(struct assignment *a, const struct mm_area *area)
         /* The areas of a file mostly come in a row. */
         if (mm_file_id_equal(&a->file, &area->file))
                 return 0;
+        a->file = area->file;
+        a->elf = NULL;
+        /* Any two files without an identity look the same. */
+        if (!mm_file_id_known(&area->file))
+                return 0;
         r = a->lookup(a->userdata, area, &elf);
         if (r < 0)
                 return r;
-        a->file = area->file;
-        a->elf = r > 0 ? elf : NULL;
+        if (r > 0)
+                a->elf = elf;
         return 0;
 }
 
