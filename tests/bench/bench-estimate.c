@@ -177,8 +177,8 @@ static int service_start(struct service *s)
                 return r;
 
         /* In a container it complains of limits that it cannot raise. */
-        s->bus_pid = start_program(s, (const char *const[]){ "dbus-daemon", "--nofork", config_option, NULL },
-                                   true);
+        s->bus_pid = start_program(s, (const char *const[]){
+                                           "dbus-daemon", "--nofork", config_option, NULL }, true);
         if (s->bus_pid < 0)
                 return s->bus_pid;
         r = retry(try_bus, s, s->bus_pid);
@@ -186,10 +186,9 @@ static int service_start(struct service *s)
                 return r;
 
         /* Nothing is merged, so the machine's KSM is not touched. */
-        s->daemon_pid = start_program(s, (const char *const[]){ BENCH_DAEMON, bus_option, "--mechanism=observe",
-                                                               "--config=/dev/null", "--log-level=warning",
-                                                               NULL },
-                                      false);
+        s->daemon_pid = start_program(s, (const char *const[]){
+                                              BENCH_DAEMON, bus_option, "--mechanism=observe",
+                                              "--config=/dev/null", "--log-level=warning", NULL }, false);
         if (s->daemon_pid < 0)
                 return s->daemon_pid;
         r = retry(try_daemon, s, s->daemon_pid);
@@ -358,7 +357,8 @@ int main(int argc, char *argv[])
         bench_parse_options(argc, argv, &options);
         r = bench_target_start(options.mib << 20, &target);
         if (r < 0) {
-                fprintf(stderr, "Cannot start a process with %" PRIu64 " MiB: %s\n", options.mib, strerror(-r));
+                fprintf(stderr, "Cannot start a process with %" PRIu64 " MiB: %s\n",
+                        options.mib, strerror(-r));
                 return EXIT_FAILURE;
         }
         r = service_start(&service);

@@ -165,7 +165,8 @@ int main(int argc, char *argv[])
         bench_parse_options(argc, argv, &options);
         r = bench_target_start(options.mib << 20, &target);
         if (r < 0) {
-                fprintf(stderr, "Cannot start a process with %" PRIu64 " MiB: %s\n", options.mib, strerror(-r));
+                fprintf(stderr, "Cannot start a process with %" PRIu64 " MiB: %s\n",
+                        options.mib, strerror(-r));
                 return EXIT_FAILURE;
         }
 

@@ -125,8 +125,8 @@ int bench_plain_round(const struct bench_target *t, uint8_t *buffer, double *ret
 
 void bench_print_line(const char *name, double sec, uint64_t n_pages)
 {
-        printf("  %-24s %8.1f ms  %6.0f ns a page  %5.2f GB/s\n", name, sec * 1e3, sec * 1e9 / (double)n_pages,
-               (double)n_pages * MM_PAGE_SIZE / sec / 1e9);
+        printf("  %-24s %8.1f ms  %6.0f ns a page  %5.2f GB/s\n", name, sec * 1e3,
+               sec * 1e9 / (double)n_pages, (double)n_pages * MM_PAGE_SIZE / sec / 1e9);
 }
 
 static uint64_t number(const char *text, uint64_t max)
