@@ -236,7 +236,8 @@ static void scan_next(struct job *j)
                         continue;
                 if (t->hung) {
                         if (j->part == 0)
-                                (void) report_count(&j->report.skipped, exclusion_to_string(EXCLUSION_HUNG), 1);
+                                (void) report_count(&j->report.skipped, exclusion_to_string(EXCLUSION_HUNG),
+                                                    1);
                         continue;
                 }
                 worker_packet_init(&p, WORKER_SCAN, sizeof(p.target));

@@ -20,7 +20,8 @@ static int set_level(sd_bus *bus, const char *path, const char *interface, const
                 return r;
         r = log_level_from_string(s);
         if (r < 0)
-                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "\"%s\" is no level of syslog(3).", s);
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "\"%s\" is no level of syslog(3).", s);
         log_set_level(r);
         return 0;
 }
@@ -54,6 +55,6 @@ static const sd_bus_vtable log_control_vtable[] = {
 
 int log_control_attach(sd_bus *bus)
 {
-        return sd_bus_add_object_vtable(bus, NULL, "/org/freedesktop/LogControl1", "org.freedesktop.LogControl1",
-                                        log_control_vtable, NULL);
+        return sd_bus_add_object_vtable(bus, NULL, "/org/freedesktop/LogControl1",
+                                        "org.freedesktop.LogControl1", log_control_vtable, NULL);
 }

@@ -158,7 +158,8 @@ static uint64_t patience_usec(const struct call *c)
 {
         uint32_t type = ((const union worker_packet *) c->packet)->header.type;
 
-        return type == WORKER_KSM_START || type == WORKER_KSM_STOP ? WORKER_KSM_SILENCE_USEC : WORKER_SILENCE_USEC;
+        return type == WORKER_KSM_START || type == WORKER_KSM_STOP ? WORKER_KSM_SILENCE_USEC
+                                                                   : WORKER_SILENCE_USEC;
 }
 
 static void silence_watch(struct worker *w, bool on)

@@ -21,7 +21,8 @@ void child_say(struct child *c, const char *format, ...) G_GNUC_PRINTF(2, 3);
 void child_send(struct child *c, const char *format, ...) G_GNUC_PRINTF(2, 3);
 char *child_hear(struct child *c, unsigned timeout_msec);
 
-/* A new area of the target, filled: page i holds stream @seed + i * @step; seed 0: zeros. Returns its number. */
+/* A new area of the target, filled: page i holds stream @seed + i * @step; seed 0: zeros. Returns its
+ * number. */
 unsigned child_area(struct child *c, size_t pages, uint64_t seed, unsigned step);
 uint64_t child_address(struct child *c, unsigned area);
 /* All areas and the library, byte by byte, children by fork included. */

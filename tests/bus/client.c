@@ -35,7 +35,8 @@ int what_append(sd_bus_message *m, const struct what *what)
                 return r;
         if ((r = append_string(m, "comm", what->comm)) < 0 || (r = append_string(m, "exe", what->exe)) < 0 ||
             (r = append_string(m, "cgroup", what->cgroup)) < 0 ||
-            (r = append_string(m, "unit", what->unit)) < 0 || (r = append_string(m, "user", what->user)) < 0 ||
+            (r = append_string(m, "unit", what->unit)) < 0 ||
+            (r = append_string(m, "user", what->user)) < 0 ||
             (r = append_string(m, "shlib", what->shlib)) < 0)
                 return r;
         if (what->trust && (r = sd_bus_message_append(m, "{sv}", "trust", "s", what->trust)) < 0)
@@ -127,8 +128,9 @@ static char *job_error(sd_bus *bus, const char *job)
         const char *name, *message;
         char *copy;
 
-        g_assert_cmpint(sd_bus_get_property(bus, MERGEMEM_BUS_NAME, job, MERGEMEM_JOB_INTERFACE, "Error", NULL,
-                                            &reply, "(ss)"), >=, 0);
+        g_assert_cmpint(sd_bus_get_property(bus, MERGEMEM_BUS_NAME, job, MERGEMEM_JOB_INTERFACE, "Error",
+                                            NULL, &reply, "(ss)"),
+                        >=, 0);
         g_assert_cmpint(sd_bus_message_read(reply, "(ss)", &name, &message), >, 0);
         g_test_message("%s: %s: %s", job, name, message);
         copy = g_strdup(name);
@@ -170,13 +172,15 @@ void job_undo(sd_bus *bus, const struct what *what)
 }
 
 /* Puts *@ret into the variant of @name in the job's Result; 1 if it is there. */
-static int result_enter(sd_bus *bus, const char *job, const char *name, sd_bus_message **ret, const char **ret_type)
+static int result_enter(sd_bus *bus, const char *job, const char *name, sd_bus_message **ret,
+                        const char **ret_type)
 {
         sd_bus_message *m = NULL;
         int r;
 
-        g_assert_cmpint(sd_bus_get_property(bus, MERGEMEM_BUS_NAME, job, MERGEMEM_JOB_INTERFACE, "Result", NULL,
-                                            &m, "a{sv}"), >=, 0);
+        g_assert_cmpint(sd_bus_get_property(bus, MERGEMEM_BUS_NAME, job, MERGEMEM_JOB_INTERFACE, "Result",
+                                            NULL, &m, "a{sv}"),
+                        >=, 0);
         g_assert_cmpint(sd_bus_message_enter_container(m, 'a', "{sv}"), >, 0);
         while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
                 const char *key, *type;
@@ -265,8 +269,9 @@ bool job_owner(sd_bus *bus, const char *job, const char *kind, const char *name,
         g_assert_true(result_enter(bus, job, "owners", &m, &type));
         g_assert_cmpstr(type, ==, "a(sstttt)");
         g_assert_cmpint(sd_bus_message_enter_container(m, 'a', type + 1), >, 0);
-        while (!found && sd_bus_message_read(m, "(sstttt)", &row_kind, &row_name, &row.pages,
-                                             &row.duplicate_frames, &row.zero_frames, &row.private_bytes) > 0)
+        while (!found &&
+               sd_bus_message_read(m, "(sstttt)", &row_kind, &row_name, &row.pages, &row.duplicate_frames,
+                                   &row.zero_frames, &row.private_bytes) > 0)
                 found = streq(row_kind, kind) && g_str_has_suffix(row_name, name);
         sd_bus_message_unref(m);
         if (found)
@@ -290,7 +295,8 @@ char *manager_string(sd_bus *bus, const char *property)
         char *value = NULL, *copy;
 
         g_assert_cmpint(sd_bus_get_property_string(bus, MERGEMEM_BUS_NAME, MERGEMEM_PATH,
-                                                   MERGEMEM_MANAGER_INTERFACE, property, NULL, &value), >=, 0);
+                                                   MERGEMEM_MANAGER_INTERFACE, property, NULL, &value),
+                        >=, 0);
         copy = g_strdup(value);
         free(value);
         return copy;

@@ -28,7 +28,7 @@ char *job_try(sd_bus *bus, const char *method, const struct what *what, char **r
 const char *job_wait(sd_bus *bus, const char *job);
 /* Starts a job, waits, and has it be done. */
 char *job_run(sd_bus *bus, const char *method, const struct what *what);
-/* Starts a job that must not succeed, whether its call or the job itself fails; the error's name (g_free). */
+/* Starts a job that must not succeed, be it the call or the job that fails; the error's name (g_free). */
 char *job_refused(sd_bus *bus, const char *method, const struct what *what);
 
 /* Unmerges what may or may not be registered. */

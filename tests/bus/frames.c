@@ -60,7 +60,8 @@ static void read_area(int pagemap, uint64_t start, uint64_t end, GArray *pages)
                 for (size_t i = 0; i < n; i++) {
                         struct frames_page page = { start + i * PAGE, words[i] };
 
-                        if ((words[i] & PM_PRESENT) && !(words[i] & PM_FILE) && (words[i] & PFN_MASK) != zero_frame())
+                        if ((words[i] & PM_PRESENT) && !(words[i] & PM_FILE) &&
+                            (words[i] & PFN_MASK) != zero_frame())
                                 g_array_append_val(pages, page);
                 }
                 start += n * PAGE;
@@ -79,7 +80,8 @@ struct frames frames_read(pid_t pid, uint64_t from, uint64_t to)
         while (fgets(line, sizeof(line), maps)) {
                 g_assert_cmpint(sscanf(line, "%llx-%llx %4s", &start, &end, perms), ==, 3);
                 /* Nor stacks, which nobody merges. */
-                if (perms[3] != 'p' || strstr(line, "[v") || strstr(line, "[stack") || end <= from || start >= to)
+                if (perms[3] != 'p' || strstr(line, "[v") || strstr(line, "[stack") || end <= from ||
+                    start >= to)
                         continue;
                 read_area(pagemap, MAX(start, from), MIN(end, to), pages);
         }
@@ -234,6 +236,6 @@ void frames_assert_unregistered(pid_t pid)
         struct frames_range ranges[64];
 
         if (frames_registered(pid, ranges, ELEMENTSOF(ranges)) > 0)
-                g_error("%" G_GINT64_MODIFIER "x-%" G_GINT64_MODIFIER "x of process %d is registered", ranges[0].start,
-                        ranges[0].end, (int)pid);
+                g_error("%" G_GINT64_MODIFIER "x-%" G_GINT64_MODIFIER "x of process %d is registered",
+                        ranges[0].start, ranges[0].end, (int) pid);
 }

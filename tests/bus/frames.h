@@ -15,7 +15,7 @@ struct frames_page {
 };
 
 struct frames {
-        struct frames_page *pages; /* private pages in RAM, ascending, but for stacks and the kernel's zero page */
+        struct frames_page *pages; /* private pages in RAM, ascending, without stacks and the zero page */
         size_t n;
 };
 

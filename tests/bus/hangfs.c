@@ -21,7 +21,9 @@
 
 static void answer(int fd, const struct fuse_in_header *in, int error, const void *data, size_t size)
 {
-        struct fuse_out_header out = { .len = (uint32_t)(sizeof(out) + size), .error = error, .unique = in->unique };
+        struct fuse_out_header out = { .len = (uint32_t) (sizeof(out) + size),
+                                       .error = error,
+                                       .unique = in->unique };
         struct iovec parts[] = { { &out, sizeof(out) }, { (void *)data, size } };
 
         /* ENOENT: the caller was interrupted meanwhile. */
@@ -47,17 +49,23 @@ static void serve_one(int fd, const struct fuse_in_header *in, int hung_fd)
         switch (in->opcode) {
         case FUSE_INIT:
                 /* max_readahead stays 0: one read for each try. */
-                answer(fd, in, 0, &(struct fuse_init_out){ .major = FUSE_KERNEL_VERSION,
-                                                           .minor = FUSE_KERNEL_MINOR_VERSION,
-                                                           .max_write = 4096 }, sizeof(struct fuse_init_out));
+                answer(fd, in, 0,
+                       &(struct fuse_init_out){ .major = FUSE_KERNEL_VERSION,
+                                                .minor = FUSE_KERNEL_MINOR_VERSION,
+                                                .max_write = 4096 },
+                       sizeof(struct fuse_init_out));
                 break;
         case FUSE_LOOKUP:
-                answer(fd, in, 0, &(struct fuse_entry_out){ .nodeid = FILE_NODE, .attr_valid = 3600,
-                                                            .entry_valid = 3600, .attr = attributes(FILE_NODE) },
+                answer(fd, in, 0,
+                       &(struct fuse_entry_out){ .nodeid = FILE_NODE,
+                                                 .attr_valid = 3600,
+                                                 .entry_valid = 3600,
+                                                 .attr = attributes(FILE_NODE) },
                        sizeof(struct fuse_entry_out));
                 break;
         case FUSE_GETATTR:
-                answer(fd, in, 0, &(struct fuse_attr_out){ .attr_valid = 3600, .attr = attributes(in->nodeid) },
+                answer(fd, in, 0,
+                       &(struct fuse_attr_out){ .attr_valid = 3600, .attr = attributes(in->nodeid) },
                        sizeof(struct fuse_attr_out));
                 break;
         case FUSE_OPEN:

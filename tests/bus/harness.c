@@ -22,7 +22,8 @@ static const char bus_config[] =
         " \"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\">\n"
         "<busconfig><listen>unix:path=%s/bus</listen><auth>EXTERNAL</auth>\n"
         "<policy context=\"default\"><allow user=\"*\"/><allow own=\"*\"/>"
-        "<allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/></policy></busconfig>\n";
+        "<allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/>"
+        "</policy></busconfig>\n";
 
 static const char *const knobs[] = {
         "run", "pages_to_scan", "sleep_millisecs", "smart_scan", "use_zero_pages", "advisor_mode",
@@ -274,7 +275,7 @@ static bool is_ours(const struct harness *h, const char *name)
         size_t size = 0;
         bool ours = false;
 
-        /* The environment lies in a process's memory, which may hang; that of other programs is not looked at. */
+        /* The environment lies in a process's memory, which may hang: not looked at for other programs. */
         if (g_strcmp0(exe, TEST_DAEMON) == 0) {
                 g_free(path);
                 path = g_strdup_printf("/proc/%s/environ", name);

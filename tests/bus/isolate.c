@@ -60,7 +60,8 @@ void isolate(void)
                         g_assert_cmpint(errno, ==, EINTR);
                 exit(exit_status(status));
         }
-        if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount("proc", "/proc", "proc", 0, NULL) < 0)
+        if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount("proc", "/proc", "proc", 0, NULL) < 0)
                 g_error("/proc: %m");
         be_init();
 }

@@ -22,7 +22,8 @@ const unsigned char *const libtarget_table[TABLE] = {
 
 static unsigned char byte_of(uint64_t seed, size_t i)
 {
-        uint64_t page = i / PAGE, x = (seed + 1) * 0x9e3779b97f4a7c15ULL + page * 0xd1342543de82ef95ULL + i % 61;
+        uint64_t page = i / PAGE,
+                 x = (seed + 1) * 0x9e3779b97f4a7c15ULL + page * 0xd1342543de82ef95ULL + i % 61;
 
         return (unsigned char)(x >> (8 * (i % 8)));
 }

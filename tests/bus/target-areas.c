@@ -68,7 +68,8 @@ static void map(size_t pages, char answer[ANSWER_MAX])
         }
         /* A hole on either side, or the kernel would join areas. No guard pages: above one of those
          * lies a thread's stack, as far as anybody else can tell. */
-        a->start = mmap(NULL, (pages + 2) * TARGET_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        a->start = mmap(NULL, (pages + 2) * TARGET_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                        -1, 0);
         if (a->start == MAP_FAILED) {
                 snprintf(answer, ANSWER_MAX, "bad mmap: %m");
                 free(a);
@@ -117,7 +118,8 @@ static int unmap(struct area *a, size_t from, size_t n)
 static int move(struct area *a)
 {
         size_t size = a->pages * TARGET_PAGE;
-        unsigned char *to = mmap(NULL, size + 2 * TARGET_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        unsigned char *to = mmap(NULL, size + 2 * TARGET_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                                 0);
 
         if (to == MAP_FAILED || a->gone_n > 0)
                 return -1;
@@ -175,7 +177,8 @@ void areas_verify(char answer[ANSWER_MAX])
                 }
         }
         if (library_check && library_check(library_seed) >= 0) {
-                snprintf(answer, ANSWER_MAX, "bad contents of the library at %ld", library_check(library_seed));
+                snprintf(answer, ANSWER_MAX, "bad contents of the library at %ld",
+                         library_check(library_seed));
                 return;
         }
         snprintf(answer, ANSWER_MAX, "ok");

@@ -38,7 +38,8 @@ static void *futex_thread(void *arg)
 
                 if (now % 2 != mine) {
                         /* Without a handler run, a wait must never end with EINTR. */
-                        if (syscall(SYS_futex, &turn, FUTEX_WAIT_PRIVATE, now, NULL, NULL, 0) < 0 && errno != EAGAIN)
+                        if (syscall(SYS_futex, &turn, FUTEX_WAIT_PRIVATE, now, NULL, NULL, 0) < 0 &&
+                            errno != EAGAIN)
                                 fail("futex wait");
                         continue;
                 }
@@ -171,8 +172,8 @@ static int start(void)
 /* All must have moved on since the last look, and what was sent must arrive. */
 static void check(char answer[ANSWER_MAX])
 {
-        static _Atomic unsigned long *const counts[] = { &futex_turns, &sleeps, &ticks, &signals_seen, &transfers,
-                                                         &sums };
+        static _Atomic unsigned long *const counts[] = { &futex_turns,  &sleeps,    &ticks,
+                                                         &signals_seen, &transfers, &sums };
         static unsigned long before[sizeof(counts) / sizeof(counts[0])];
         const char *what = broken;
 
@@ -186,8 +187,9 @@ static void check(char answer[ANSWER_MAX])
         if (what)
                 snprintf(answer, ANSWER_MAX, "bad %s (%s)", what, strerror(broken_errno));
         else
-                snprintf(answer, ANSWER_MAX, "ok %lu turns, %lu sleeps, %lu ticks, %lu signals, %lu transfers",
-                         futex_turns, sleeps, ticks, signals_seen, transfers);
+                snprintf(answer, ANSWER_MAX,
+                         "ok %lu turns, %lu sleeps, %lu ticks, %lu signals, %lu transfers", futex_turns,
+                         sleeps, ticks, signals_seen, transfers);
 }
 
 int threads_command(const char *line, char answer[ANSWER_MAX])

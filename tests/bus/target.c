@@ -93,7 +93,8 @@ static void command(const char *line, char answer[ANSWER_MAX])
                 fork_self(answer);
         else if (sscanf(line, "child %u %n", &child, &rest) == 1 && rest > 0)
                 forward(child, line + rest, answer);
-        else if (!areas_command(line, answer) && !threads_command(line, answer) && !states_command(line, answer))
+        else if (!areas_command(line, answer) && !threads_command(line, answer) &&
+                 !states_command(line, answer))
                 snprintf(answer, ANSWER_MAX, "bad command %.400s", line);
 }
 

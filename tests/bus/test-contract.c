@@ -28,8 +28,8 @@ static const char *attribute(const char **names, const char **values, const char
         return "";
 }
 
-static void on_start(GMarkupParseContext *context, const char *element, const char **names, const char **values,
-                     void *userdata, GError **error)
+static void on_start(GMarkupParseContext *context, const char *element, const char **names,
+                     const char **values, void *userdata, GError **error)
 {
         struct flat *f = userdata;
         const char *name = attribute(names, values, "name");
@@ -46,8 +46,9 @@ static void on_start(GMarkupParseContext *context, const char *element, const ch
                 /* What a signal says can only go out. */
                 if (g_str_has_prefix(f->member, "signal"))
                         direction = "out";
-                g_ptr_array_add(f->lines, g_strdup_printf("%s arg %u %s %s %s", f->member, f->n_args++, direction,
-                                                          attribute(names, values, "type"), name));
+                g_ptr_array_add(f->lines,
+                                g_strdup_printf("%s arg %u %s %s %s", f->member, f->n_args++, direction,
+                                                attribute(names, values, "type"), name));
         } else if (streq(element, "annotation")) {
                 /* sd-bus's own mark, which no XML has; who may call what, the tests of errors show. */
                 if (streq(name, "org.freedesktop.systemd1.Privileged"))
@@ -58,8 +59,9 @@ static void on_start(GMarkupParseContext *context, const char *element, const ch
                 g_free(f->member);
                 f->member = g_strdup_printf("%s %s", element, name);
                 f->n_args = 0;
-                g_ptr_array_add(f->lines, g_strdup_printf("%s %s %s", f->member, attribute(names, values, "type"),
-                                                          attribute(names, values, "access")));
+                g_ptr_array_add(f->lines,
+                                g_strdup_printf("%s %s %s", f->member, attribute(names, values, "type"),
+                                                attribute(names, values, "access")));
         }
 }
 
@@ -101,8 +103,10 @@ static char *introspect(const char *path)
         const char *xml;
         char *copy;
 
-        g_assert_cmpint(sd_bus_call_method(h.bus, MERGEMEM_BUS_NAME, path, "org.freedesktop.DBus.Introspectable",
-                                           "Introspect", NULL, &reply, NULL), >=, 0);
+        g_assert_cmpint(sd_bus_call_method(h.bus, MERGEMEM_BUS_NAME, path,
+                                           "org.freedesktop.DBus.Introspectable", "Introspect", NULL, &reply,
+                                           NULL),
+                        >=, 0);
         g_assert_cmpint(sd_bus_message_read(reply, "s", &xml), >, 0);
         copy = g_strdup(xml);
         sd_bus_message_unref(reply);
@@ -151,9 +155,11 @@ static void test_log_control(void)
         g_assert_nonnull(strstr(found, "property LogLevel s readwrite"));
         g_assert_nonnull(strstr(found, "property SyslogIdentifier s read"));
         g_assert_cmpint(sd_bus_set_property(h.bus, MERGEMEM_BUS_NAME, "/org/freedesktop/LogControl1",
-                                            "org.freedesktop.LogControl1", "LogLevel", NULL, "s", "notice"), >=, 0);
+                                            "org.freedesktop.LogControl1", "LogLevel", NULL, "s", "notice"),
+                        >=, 0);
         g_assert_cmpint(sd_bus_get_property_string(h.bus, MERGEMEM_BUS_NAME, "/org/freedesktop/LogControl1",
-                                                   "org.freedesktop.LogControl1", "LogLevel", NULL, &level), >=, 0);
+                                                   "org.freedesktop.LogControl1", "LogLevel", NULL, &level),
+                        >=, 0);
         g_assert_cmpstr(level, ==, "notice");
         free(level);
         g_free(found);

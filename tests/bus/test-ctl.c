@@ -22,7 +22,7 @@ static struct child *c[N];
 static pid_t pids[N];
 static char *pid_options[N];
 
-/* The exit status of "mergememctl @args"; @ret: its output (g_free), may be NULL. @args of up to 12 words. */
+/* The exit status of "mergememctl @args", of up to 12 words; @ret: its output (g_free), may be NULL. */
 static int ctl_as(uid_t uid, char **ret, const char *args)
 {
         char *bus = g_strconcat("--bus=", h.address, NULL), **words = g_strsplit(args, " ", 12), *text;
@@ -116,8 +116,10 @@ static void test_unreachable(void)
         int status;
         char *text;
 
-        status = spawn_run(&(struct spawn){ .argv = (const char *[]){ TEST_CTL, "--bus=unix:path=/nonexistent/bus",
-                                                                      "stats", NULL } }, 10000, &text);
+        status = spawn_run(&(struct spawn){ .argv = (const char *[]){ TEST_CTL,
+                                                                      "--bus=unix:path=/nonexistent/bus",
+                                                                      "stats", NULL } },
+                           10000, &text);
         g_assert_cmpint(WEXITSTATUS(status), ==, MERGEMEM_EXIT_UNREACHABLE);
         g_assert_nonnull(strstr(text, "/nonexistent/bus"));
         g_free(text);
@@ -129,8 +131,9 @@ static void test_unreachable(void)
 
 static void test_json(void)
 {
-        static const char *const verbs[] = { "estimate --json=pretty", "merge --json=short", "unmerge --json=pretty",
-                                             "list --json=pretty libraries", "list --json=short processes" };
+        static const char *const verbs[] = { "estimate --json=pretty", "merge --json=short",
+                                             "unmerge --json=pretty", "list --json=pretty libraries",
+                                             "list --json=short processes" };
         size_t duplicates = frames_duplicates(pids, N), before = frames_distinct(pids, N), saved;
         char *text;
 
@@ -170,8 +173,12 @@ static char *on_terminal(const char *const *argv)
         g_assert_cmpint(unlockpt(master), ==, 0);
         g_assert_cmpint(ioctl(master, TIOCSWINSZ, &(struct winsize){ .ws_row = 24, .ws_col = 80 }), ==, 0);
         slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
-        pid = spawn(&(struct spawn){ .argv = argv, .in = slave, .out = slave, .err = slave,
-                                     .environment = (const char *[]){ "TERM=xterm", "LANG=C.UTF-8", NULL } });
+        pid = spawn(
+                &(struct spawn){ .argv = argv,
+                                 .in = slave,
+                                 .out = slave,
+                                 .err = slave,
+                                 .environment = (const char *[]){ "TERM=xterm", "LANG=C.UTF-8", NULL } });
         safe_close(slave);
         /* EIO is the end of a terminal. */
         while ((n = read(master, buffer, sizeof(buffer))) > 0)
@@ -184,7 +191,8 @@ static char *on_terminal(const char *const *argv)
 static void test_width(void)
 {
         static const char *const verbs[][2] = {
-                { "stats" }, { "estimate", "--all" }, { "list", "processes" }, { "list", "libraries" }, { "--help" },
+                { "stats" },  { "estimate", "--all" }, { "list", "processes" }, { "list", "libraries" },
+                { "--help" },
         };
         char *bus = g_strconcat("--bus=", h.address, NULL);
         /* The escapes that a terminal swallows, and what a carriage return or an erased line starts anew. */
@@ -217,8 +225,8 @@ static void test_interrupt(void)
                 big[i] = child_start(&h, UID_FIRST);
                 child_area(big[i], 40000, 6, 1);
         }
-        pid = spawn(&(struct spawn){ .argv = (const char *[]){ TEST_CTL, bus, "merge", "--quiet", "--exe", h.target,
-                                                               NULL } });
+        pid = spawn(&(struct spawn){
+                .argv = (const char *[]){ TEST_CTL, bus, "merge", "--quiet", "--exe", h.target, NULL } });
         sleep_msec(150);
         g_assert_cmpint(kill(pid, SIGINT), ==, 0);
         status = spawn_wait(pid, 20000);

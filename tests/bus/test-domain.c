@@ -115,7 +115,7 @@ static void test_foreign(void)
         children_end(c, 2 * N);
 }
 
-/* Who takes on another user takes nothing of the first one's along, whether merging waits for that or not. */
+/* Who takes on another user takes nothing of the first one's along, whether merging waits for it or not. */
 static void test_strayed(void)
 {
         struct child *c[3];

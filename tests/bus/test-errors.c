@@ -23,8 +23,10 @@ static void test_unknown_library(void)
         static const char *const methods[] = { "Estimate", "Merge" };
 
         for (size_t i = 0; i < ELEMENTSOF(methods); i++) {
-                expect(methods[i], &(struct what){ .shlib = "libnosuch.so" }, MERGEMEM_ERROR_NO_SUCH_LIBRARY);
-                expect(methods[i], &(struct what){ .shlib = "/nonexistent/libc.so" }, MERGEMEM_ERROR_NO_SUCH_LIBRARY);
+                expect(methods[i], &(struct what){ .shlib = "libnosuch.so" },
+                       MERGEMEM_ERROR_NO_SUCH_LIBRARY);
+                expect(methods[i], &(struct what){ .shlib = "/nonexistent/libc.so" },
+                       MERGEMEM_ERROR_NO_SUCH_LIBRARY);
         }
         /* Where nothing is registered there is nothing to undo, whatever it is called. */
         expect("Unmerge", &(struct what){ .shlib = "libnosuch.so" }, MERGEMEM_ERROR_NOTHING_MATCHES);
@@ -131,7 +133,8 @@ static void test_absurd(void)
         g_assert_cmpstr(error, ==, MERGEMEM_ERROR_BAD_SELECTOR);
         g_free(error);
         error = job_refused(h.bus, "Estimate", &(struct what){ .shlib = name });
-        g_assert_true(streq(error, MERGEMEM_ERROR_BAD_SELECTOR) || streq(error, MERGEMEM_ERROR_NO_SUCH_LIBRARY));
+        g_assert_true(streq(error, MERGEMEM_ERROR_BAD_SELECTOR) ||
+                      streq(error, MERGEMEM_ERROR_NO_SUCH_LIBRARY));
         g_free(error);
 }
 
@@ -149,8 +152,8 @@ static void test_mechanisms(void)
 static int cancel(const char *job, char **ret_error)
 {
         sd_bus_error error = SD_BUS_ERROR_NULL;
-        int r = sd_bus_call_method(h.bus, MERGEMEM_BUS_NAME, job, MERGEMEM_JOB_INTERFACE, "Cancel", &error, NULL,
-                                   NULL);
+        int r = sd_bus_call_method(h.bus, MERGEMEM_BUS_NAME, job, MERGEMEM_JOB_INTERFACE, "Cancel", &error,
+                                   NULL, NULL);
 
         if (ret_error)
                 *ret_error = g_strdup(error.name);
@@ -168,7 +171,8 @@ static void test_cancel(void)
         for (size_t i = 0; i < 3; i++)
                 child_area(c[i], 20000, 7, 1);
         for (size_t i = 0; i < 3; i++)
-                jobs[i] = job_start(h.bus, i == 0 ? "Merge" : "Estimate", &(struct what){ .pids = pids, .n_pids = 3 });
+                jobs[i] = job_start(h.bus, i == 0 ? "Merge" : "Estimate",
+                                    &(struct what){ .pids = pids, .n_pids = 3 });
 
         /* One that waits, one that runs, and the last is left alone. */
         g_assert_cmpint(cancel(jobs[1], NULL), >=, 0);

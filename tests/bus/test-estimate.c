@@ -40,7 +40,7 @@ static void test_equal(void)
         for (size_t i = 0; i < N; i++)
                 child_area(c[i], PAGES, 5, 1);
         job = estimate(pids, N);
-        /* What the bookkeeping of an area costs the target itself is in both figures, give or take a page. */
+        /* What the bookkeeping of an area costs the target is in both figures, give or take a page. */
         g_assert_cmpuint(job_figure(h.bus, job, "duplicate_frames"), >=, base + (N - 1) * PAGES);
         g_assert_cmpuint(job_figure(h.bus, job, "duplicate_frames"), <=, base + (N - 1) * (PAGES + 2));
         g_free(job);
@@ -198,7 +198,8 @@ static void test_library(void)
                 child_area(c[i], PAGES, 3, 1);
                 child_say(c[i], "load %s 8", h.library);
         }
-        job = job_run(h.bus, "Estimate", &(struct what){ .shlib = "libtarget.so", .pids = pids, .n_pids = N });
+        job = job_run(h.bus, "Estimate",
+                      &(struct what){ .shlib = "libtarget.so", .pids = pids, .n_pids = N });
         pages = job_figure(h.bus, job, "pages") / N;
         g_assert_cmpuint(job_figure(h.bus, job, "pages"), ==, N * pages);
         /* Nothing but its own: the edges of its segment are pages of loader data beside what it names. */

@@ -151,7 +151,8 @@ static void test_churn(void)
         for (uint64_t end = now_usec() + 60000000; now_usec() < end; scans++) {
                 struct timeval none = { 0 };
                 fd_set set;
-                char *job = job_run(h.bus, scans % 4 == 3 ? "Merge" : "Estimate", &(struct what){ .exe = h.target });
+                char *job = job_run(h.bus, scans % 4 == 3 ? "Merge" : "Estimate",
+                                    &(struct what){ .exe = h.target });
 
                 g_assert_cmpuint(job_figure(h.bus, job, "processes"), >=, 2);
                 g_free(job);

@@ -40,7 +40,8 @@ static uint64_t longest_reply(const char *job)
 
         for (uint64_t end = now_usec() + 60000000; now_usec() < end;) {
                 uint64_t start = now_usec();
-                char *state = job_string(h.bus, job, "State"), *mechanism = manager_string(h.bus, "Mechanism");
+                char *state = job_string(h.bus, job, "State"),
+                     *mechanism = manager_string(h.bus, "Mechanism");
                 bool over = streq(state, "done") || streq(state, "failed") || streq(state, "cancelled");
 
                 longest = MAX(longest, now_usec() - start);
@@ -85,7 +86,8 @@ static void test_hang(gconstpointer method)
                 if (round > 0)
                         left_out += job_reason(h.bus, job, "excluded", NULL);
                 g_assert_cmpuint(left_out, ==, 1);
-                g_assert_cmpuint(job_figure(h.bus, job, "duplicate_frames") + job_figure(h.bus, job, "ksm_pages"),
+                g_assert_cmpuint(job_figure(h.bus, job, "duplicate_frames") +
+                                         job_figure(h.bus, job, "ksm_pages"),
                                  >=, PAGES);
                 g_free(job);
         }

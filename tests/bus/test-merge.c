@@ -62,7 +62,8 @@ static void test_round(void)
         assert_close(job_figure(h.bus, job, "saved_frames"), before - after);
         assert_close(manager_figure(h.bus, "SavedGrossBytes", 't'), (before - after) * 4096);
         g_assert_cmpuint(manager_figure(h.bus, "SavedBytes", 't'), ==,
-                         manager_figure(h.bus, "SavedGrossBytes", 't') - manager_figure(h.bus, "MetadataBytes", 't'));
+                         manager_figure(h.bus, "SavedGrossBytes", 't') -
+                                 manager_figure(h.bus, "MetadataBytes", 't'));
         g_assert_cmpuint(manager_figure(h.bus, "MetadataBytes", 't'), >, 0);
         g_assert_cmpuint(manager_figure(h.bus, "RegisteredProcesses", 'u'), ==, N);
         g_assert_cmpuint(manager_figure(h.bus, "PagesMergedTotal", 't'), >, total);

@@ -58,7 +58,8 @@ static char *log_level(void)
         char *level = NULL;
 
         g_assert_cmpint(sd_bus_get_property_string(h.bus, MERGEMEM_BUS_NAME, "/org/freedesktop/LogControl1",
-                                                   "org.freedesktop.LogControl1", "LogLevel", NULL, &level), >=, 0);
+                                                   "org.freedesktop.LogControl1", "LogLevel", NULL, &level),
+                        >=, 0);
         return level;
 }
 
@@ -157,7 +158,8 @@ static void test_options(void)
         char *text;
 
         for (size_t i = 0; i < ELEMENTSOF(wrong); i++) {
-                int status = spawn_run(&(struct spawn){ .argv = (const char *[]){ TEST_DAEMON, wrong[i][0], NULL } },
+                int status = spawn_run(&(struct spawn){ .argv = (const char *[]){ TEST_DAEMON, wrong[i][0],
+                                                                                  NULL } },
                                        10000, &text);
 
                 assert_failed(status);
@@ -165,12 +167,15 @@ static void test_options(void)
                         g_error("%s: %s", wrong[i][0], text);
                 g_free(text);
         }
-        g_assert_cmpint(spawn_run(&(struct spawn){ .argv = (const char *[]){ TEST_DAEMON, "--help", NULL } }, 10000,
-                                  &text), ==, 0);
+        g_assert_cmpint(spawn_run(&(struct spawn){ .argv = (const char *[]){ TEST_DAEMON, "--help", NULL } },
+                                  10000, &text),
+                        ==, 0);
         g_assert_nonnull(strstr(text, "--mechanism"));
         g_free(text);
-        g_assert_cmpint(spawn_run(&(struct spawn){ .argv = (const char *[]){ TEST_DAEMON, "--version", NULL } },
-                                  10000, &text), ==, 0);
+        g_assert_cmpint(spawn_run(&(struct spawn){ .argv = (const char *[]){ TEST_DAEMON, "--version",
+                                                                             NULL } },
+                                  10000, &text),
+                        ==, 0);
         g_assert_nonnull(strstr(text, TEST_VERSION));
         g_free(text);
 }

@@ -20,15 +20,18 @@ static struct frames_range expected_range(uint64_t base)
         struct frames_range r = { 0 };
         char *text, **lines;
 
-        g_assert_cmpint(spawn_run(&(struct spawn){ .argv = (const char *[]){ "/usr/bin/readelf", "-lW", h.library,
-                                                                             NULL } }, 10000, &text), ==, 0);
+        g_assert_cmpint(spawn_run(&(struct spawn){ .argv = (const char *[]){ "/usr/bin/readelf", "-lW",
+                                                                             h.library, NULL } },
+                                  10000, &text),
+                        ==, 0);
         lines = g_strsplit(text, "\n", -1);
         for (size_t i = 0; lines[i]; i++) {
                 unsigned long long offset, vaddr, paddr, filesz, memsz;
                 char flags[2];
 
-                if (sscanf(lines[i], " LOAD %llx %llx %llx %llx %llx %1[R]W", &offset, &vaddr, &paddr, &filesz,
-                           &memsz, flags) != 6 || !strstr(lines[i], " RW "))
+                if (sscanf(lines[i], " LOAD %llx %llx %llx %llx %llx %1[R]W", &offset, &vaddr, &paddr,
+                           &filesz, &memsz, flags) != 6 ||
+                    !strstr(lines[i], " RW "))
                         continue;
                 g_assert_cmpuint(r.end, ==, 0);
                 r.start = base + vaddr / 4096 * 4096;
@@ -151,7 +154,9 @@ static void test_list(void)
         g_assert_cmpint(sd_bus_call(h.bus, m, 0, NULL, &reply), >=, 0);
         g_assert_cmpint(sd_bus_message_enter_container(reply, 'a', "(sttuta{sv})"), >, 0);
         while (sd_bus_message_enter_container(reply, 'r', "sttuta{sv}") > 0) {
-                g_assert_cmpint(sd_bus_message_read(reply, "sttut", &path, &device, &inode, &processes, &bytes), >, 0);
+                g_assert_cmpint(sd_bus_message_read(reply, "sttut", &path, &device, &inode, &processes,
+                                                    &bytes),
+                                >, 0);
                 g_assert_cmpint(sd_bus_message_skip(reply, "a{sv}"), >, 0);
                 g_assert_cmpint(sd_bus_message_exit_container(reply), >, 0);
                 if (!streq(path, h.library))
