@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which areas are merged, and the huge pages in them.
+ */
+#include <linux/mm.h>
+#include <linux/userfaultfd_k.h>
+
+#include "area.h"
+#include "compat.h"
+#include "target.h"
+#include "walk.h"
+
+/**
+ * AREA_REFUSED - kinds of areas that are left alone
+ *
+ * VM_SHARED: nothing private in it. VM_SPECIAL, VM_HUGETLB: not for migrate_vma_setup().
+ * VM_LOCKED: whoever locks memory wants no faults on writes. VM_DONTDUMP, VM_WIPEONFORK:
+ * so are areas marked that hold secrets. VM_DROPPABLE, VM_SHADOW_STACK: have rules of
+ * their own. VM_MERGEABLE: KSM's.
+ */
+#define AREA_REFUSED (VM_SHARED | VM_MAYSHARE | VM_SPECIAL | VM_HUGETLB | VM_LOCKED | VM_LOCKONFAULT |	\
+		      VM_DONTDUMP | VM_WIPEONFORK | VM_DROPPABLE | VM_SHADOW_STACK | VM_MERGEABLE)
+
+static bool area_is_tagged(struct vm_area_struct *vma)
+{
+#ifdef CONFIG_ARM64_MTE
+	return vma->vm_flags & VM_MTE;
+#else
+	return false;
+#endif
+}
+
+/**
+ * area_check() - may pages of an area be merged?
+ * @vma: the area, its mm locked
+ *
+ * Only areas that are anonymous altogether: in a private file mapping a hole punched into
+ * the file takes away every page that is not anonymous, and a merged one is not. Without
+ * an anon_vma a fork would not copy the page table.
+ *
+ * Return: 0 or -EOPNOTSUPP.
+ */
+int area_check(struct vm_area_struct *vma)
+{
+	if (!vma_is_anonymous(vma) || !vma->anon_vma)
+		return -EOPNOTSUPP;
+	if (vma->vm_flags & AREA_REFUSED || area_is_tagged(vma))
+		return -EOPNOTSUPP;
+	if (userfaultfd_armed(vma) || vma_is_temporary_stack(vma))
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+/**
+ * area_has_file_pages() - is it a private mapping of a file, with pages of its own?
+ * @vma: the area, its mm locked
+ *
+ * Such pages are for KSM.
+ */
+bool area_has_file_pages(struct vm_area_struct *vma)
+{
+	return vma->vm_file && vma->anon_vma &&
+	       !(vma->vm_flags & (VM_SHARED | VM_MAYSHARE | VM_SPECIAL | VM_HUGETLB | VM_LOCKED));
+}
+
+static bool area_fits_huge(struct vm_area_struct *vma)
+{
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+	unsigned long first = round_up(vma->vm_start, HPAGE_PMD_SIZE);
+
+	return first >= vma->vm_start && first < vma->vm_end && vma->vm_end - first >= HPAGE_PMD_SIZE;
+#else
+	return false;
+#endif
+}
+
+/**
+ * area_forbid_huge() - see to it that no huge page is built in an area
+ * @target: whose area; remembers what was set
+ * @vma: the area, its mm locked for writing
+ * @mode: what the caller wants
+ *
+ * khugepaged looks at a range, drops the lock, comes back and takes for granted that every
+ * page in it is anonymous.
+ *
+ * Return: 0 if pages may be merged, -E2BIG if not, -ENOMEM.
+ */
+int area_forbid_huge(struct target *target, struct vm_area_struct *vma, enum mergemod_huge mode)
+{
+	int r;
+
+	if (vma->vm_flags & VM_NOHUGEPAGE || !area_fits_huge(vma))
+		return 0;
+	if (mode == MERGEMOD_HUGE_KEEP)
+		return -E2BIG;
+	if (mode == MERGEMOD_HUGE_AUTO && walk_finds_huge(vma))
+		return -E2BIG;
+
+	r = target_remember_huge(target, vma->vm_start, vma->vm_end, vma->vm_flags & VM_HUGEPAGE);
+	if (r)
+		return r;
+	compat_area_flags(vma, VM_NOHUGEPAGE, VM_HUGEPAGE);
+	return 0;
+}
+
+/**
+ * area_allow_huge() - undo area_forbid_huge()
+ * @target: who remembers what was set
+ * @mm: its memory
+ * @start: of the range that was unmerged
+ * @end: of the range that was unmerged
+ *
+ * Areas that lie in the range only in part stay as they are.
+ *
+ * Return: 0 or -EINTR.
+ */
+int area_allow_huge(struct target *target, struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	struct vm_area_struct *vma;
+	struct huge_note *note;
+
+	if (!target_has_huge(target, start, end))
+		return 0;
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+	while ((note = target_recall_huge(target, start, end))) {
+		for (vma = find_vma(mm, note->start); vma && vma->vm_end <= note->end;
+		     vma = find_vma(mm, vma->vm_end))
+			if (vma->vm_start >= note->start && vma->vm_flags & VM_NOHUGEPAGE)
+				compat_area_flags(vma, note->advised ? VM_HUGEPAGE : 0, VM_NOHUGEPAGE);
+		kfree(note);
+	}
+	mmap_write_unlock(mm);
+	return 0;
+}

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Shared frames, by domain and content.
+ *
+ * A frame is an ordinary page of the kernel: order 0, on no list, belonging to no file, not
+ * movable. It is never a page that a process had, so nobody can choose which memory others
+ * will share. Its content never changes. Whoever maps it holds a reference, so it stays as
+ * long as it is mapped, with or without this table, and with or without the module.
+ */
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/xxhash.h>
+
+#include "frames.h"
+#include "owners.h"
+#include "stats.h"
+
+static unsigned long max_frames;
+module_param(max_frames, ulong, 0600);
+MODULE_PARM_DESC(max_frames, "most shared frames; 0 for a sixteenth of memory");
+
+#define BUCKETS_MAX (1UL << 20)
+
+/**
+ * struct frames_table - all shared frames that can get further users
+ * @lock: for the buckets, the cursor and the owners
+ * @buckets: lists of struct frame
+ * @n_buckets: a power of two
+ * @cursor: the bucket to sweep next
+ * @n_frames: in the table or about to be put there
+ * @seed: of the hashes
+ */
+static struct frames_table {
+	spinlock_t lock;
+	struct hlist_head *buckets;
+	unsigned long n_buckets;
+	unsigned long cursor;
+	unsigned long n_frames;
+	u64 seed;
+} table = {
+	.lock = __SPIN_LOCK_UNLOCKED(table.lock),
+};
+
+static struct hlist_head *bucket_of(u64 hash)
+{
+	return &table.buckets[hash & (table.n_buckets - 1)];
+}
+
+/**
+ * frames_max() - at most so many shared frames
+ */
+unsigned long frames_max(void)
+{
+	return READ_ONCE(max_frames) ?: totalram_pages() / 16;
+}
+
+/**
+ * frames_count() - shared frames now
+ */
+unsigned long frames_count(void)
+{
+	return READ_ONCE(table.n_frames);
+}
+
+/**
+ * frames_mappings() - how often shared frames are mapped, all together
+ */
+unsigned long frames_mappings(void)
+{
+	unsigned long n = 0;
+	struct frame *frame;
+
+	for (unsigned long i = 0; i < table.n_buckets; i++) {
+		if (hlist_empty(&table.buckets[i]))
+			continue;
+		spin_lock(&table.lock);
+		hlist_for_each_entry(frame, &table.buckets[i], node)
+			n += atomic_read(&frame->page->_mapcount) + 1;
+		spin_unlock(&table.lock);
+		cond_resched();
+	}
+	return n;
+}
+
+static int reserve(kuid_t owner)
+{
+	int r = -ENOSPC;
+
+	spin_lock(&table.lock);
+	if (table.n_frames < frames_max())
+		r = owners_take(owner, frames_max());
+	if (!r)
+		table.n_frames++;
+	spin_unlock(&table.lock);
+	return r;
+}
+
+/**
+ * frame_new() - a frame that is not shared yet
+ * @owner: for whom it counts
+ * @node: where its memory is
+ *
+ * It is charged to the caller's active memory cgroup. Never under a page table lock or with
+ * frozen pages.
+ *
+ * Return: the frame; -ENOSPC, -EDQUOT or -ENOMEM as in the interface.
+ */
+struct frame *frame_new(kuid_t owner, int node)
+{
+	const gfp_t gfp = GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN;
+	struct frame *frame;
+	int r;
+
+	r = owners_prepare(owner);
+	if (!r)
+		r = reserve(owner);
+	if (r)
+		return ERR_PTR(r);
+	frame = kmalloc(sizeof(*frame), GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
+	if (!frame)
+		goto unreserve;
+	frame->page = alloc_pages_node(node, gfp, 0);
+	if (!frame->page)
+		goto free_frame;
+	frame->owner = owner;
+	INIT_HLIST_NODE(&frame->node);
+	return frame;
+
+free_frame:
+	kfree(frame);
+unreserve:
+	spin_lock(&table.lock);
+	table.n_frames--;
+	owners_give(owner);
+	spin_unlock(&table.lock);
+	return ERR_PTR(-ENOMEM);
+}
+
+static void frame_release(struct frame *frame)
+{
+	put_page(frame->page);
+	kfree(frame);
+}
+
+/**
+ * frame_free() - a frame was not needed
+ * @frame: not published
+ */
+void frame_free(struct frame *frame)
+{
+	spin_lock(&table.lock);
+	table.n_frames--;
+	owners_give(frame->owner);
+	spin_unlock(&table.lock);
+	frame_release(frame);
+}
+
+/**
+ * frame_fill() - give a frame its content
+ * @frame: not published
+ * @domain: who may share it
+ * @source: a page, which may change meanwhile
+ */
+void frame_fill(struct frame *frame, const struct domain *domain, struct page *source)
+{
+	void *content;
+
+	copy_highpage(frame->page, source);
+	frame->domain = *domain;
+	content = kmap_local_page(frame->page);
+	frame->hash = xxh64(content, PAGE_SIZE, table.seed);
+	kunmap_local(content);
+}
+
+static bool frame_is_like(const struct frame *frame, const struct frame *like)
+{
+	return frame->hash == like->hash && domain_equal(&frame->domain, &like->domain) &&
+	       page_to_nid(frame->page) == page_to_nid(like->page);
+}
+
+/**
+ * frames_find() - the frame that others share already
+ * @like: a frame that was filled
+ *
+ * Return: its page, with a reference, or NULL.
+ */
+struct page *frames_find(const struct frame *like)
+{
+	struct page *page = NULL;
+	struct frame *frame;
+
+	spin_lock(&table.lock);
+	hlist_for_each_entry(frame, bucket_of(like->hash), node) {
+		if (!frame_is_like(frame, like))
+			continue;
+		page = frame->page;
+		get_page(page);
+		break;
+	}
+	spin_unlock(&table.lock);
+	return page;
+}
+
+/**
+ * frames_publish() - let others share a frame
+ * @frame: filled; the table's from now on
+ */
+void frames_publish(struct frame *frame)
+{
+	spin_lock(&table.lock);
+	hlist_add_head(&frame->node, bucket_of(frame->hash));
+	spin_unlock(&table.lock);
+	stats_add(STAT_FRAMES_MADE, 1);
+}
+
+/*
+ * Under the lock, a frame with one reference is ours alone and stays so: references are
+ * taken from mappings, of which there are none, or by frames_find().
+ */
+static unsigned long sweep_bucket(struct hlist_head *bucket, struct hlist_head *unused)
+{
+	struct hlist_node *next;
+	struct frame *frame;
+	unsigned long n = 0;
+
+	spin_lock(&table.lock);
+	hlist_for_each_entry_safe(frame, next, bucket, node) {
+		if (page_ref_count(frame->page) != 1)
+			continue;
+		hlist_del(&frame->node);
+		hlist_add_head(&frame->node, unused);
+		table.n_frames--;
+		owners_give(frame->owner);
+		n++;
+	}
+	spin_unlock(&table.lock);
+	return n;
+}
+
+static void release_all(struct hlist_head *frames)
+{
+	struct hlist_node *next;
+	struct frame *frame;
+
+	hlist_for_each_entry_safe(frame, next, frames, node)
+		frame_release(frame);
+}
+
+/**
+ * frames_sweep() - give back frames that nobody maps any more
+ * @n: look at about so many
+ *
+ * Return: how many were given back.
+ */
+unsigned long frames_sweep(unsigned long n)
+{
+	unsigned long n_looks = max(1UL, div64_ul((u64)n * table.n_buckets, max(1UL, frames_count())));
+	unsigned long n_given = 0;
+	HLIST_HEAD(unused);
+
+	n_looks = min(n_looks, table.n_buckets);
+	for (; n_looks; n_looks--) {
+		struct hlist_head *bucket = &table.buckets[table.cursor];
+
+		/* Whoever else sweeps makes us pass over a bucket; it comes round again. */
+		WRITE_ONCE(table.cursor, (READ_ONCE(table.cursor) + 1) & (table.n_buckets - 1));
+		if (!hlist_empty(bucket))
+			n_given += sweep_bucket(bucket, &unused);
+		cond_resched();
+	}
+	release_all(&unused);
+	stats_add(STAT_FRAMES_GIVEN_BACK, n_given);
+	return n_given;
+}
+
+/**
+ * frames_init() - make the table
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int frames_init(void)
+{
+	table.n_buckets = min(roundup_pow_of_two(max(frames_max() / 2, 1024UL)), BUCKETS_MAX);
+	table.buckets = kvcalloc(table.n_buckets, sizeof(*table.buckets), GFP_KERNEL);
+	if (!table.buckets)
+		return -ENOMEM;
+	table.seed = get_random_u64();
+	return 0;
+}
+
+/**
+ * frames_exit() - forget all frames; those that are mapped stay with who maps them
+ */
+void frames_exit(void)
+{
+	for (unsigned long i = 0; i < table.n_buckets; i++)
+		release_all(&table.buckets[i]);
+	kvfree(table.buckets);
+	owners_exit();
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef MERGEMOD_FRAMES_H
+#define MERGEMOD_FRAMES_H
+
+#include <linux/list.h>
+#include <linux/mm_types.h>
+#include <linux/uidgid.h>
+
+#include "domain.h"
+
+/**
+ * struct frame - a shared frame
+ * @node: in its bucket
+ * @domain: who may share it
+ * @hash: of its content
+ * @page: the memory; this table has one reference, every mapping another
+ * @owner: for whom it counts
+ */
+struct frame {
+	struct hlist_node node;
+	struct domain domain;
+	u64 hash;
+	struct page *page;
+	kuid_t owner;
+};
+
+int frames_init(void);
+void frames_exit(void);
+
+struct frame *frame_new(kuid_t owner, int node);
+void frame_free(struct frame *frame);
+void frame_fill(struct frame *frame, const struct domain *domain, struct page *source);
+
+struct page *frames_find(const struct frame *like);
+void frames_publish(struct frame *frame);
+unsigned long frames_sweep(unsigned long n);
+
+unsigned long frames_max(void);
+unsigned long frames_count(void);
+unsigned long frames_mappings(void);
+
+#endif

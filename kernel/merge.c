@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * MERGEMOD_MERGE: groups of pages that should be equal.
+ *
+ * Elements go in batches of one target, in two steps. The first looks, with the target's
+ * memory locked for reading: is there a page, may it be merged, is it full of zeros, is
+ * there a frame for its group? If not, one is made as a copy of the page. The second step
+ * locks the memory for writing, freezes runs of neighbours, compares each page with its
+ * frame, and replaces those that are equal. What the first step saw may be outdated by
+ * then; only that compare counts.
+ */
+#include <linux/ktime.h>
+#include <linux/mmap_lock.h>
+#include <linux/oom.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "area.h"
+#include "compat.h"
+#include "frames.h"
+#include "freeze.h"
+#include "page.h"
+#include "session.h"
+#include "stats.h"
+#include "target.h"
+#include "walk.h"
+
+/* Longest time for which a target's memory should be locked: as long as a few page faults. */
+#define LOCK_NSEC (500 * NSEC_PER_USEC)
+#define BATCH_MIN 4
+
+/**
+ * struct group - pages that are believed to be equal
+ * @page: what they are to share, with a reference; NULL if not known yet
+ * @frame: of @page, as long as nobody shares it
+ * @domain: who may share it
+ */
+struct group {
+	struct page *page;
+	struct frame *frame;
+	struct domain domain;
+};
+
+/**
+ * struct candidate - an element on its way
+ * @address: of the page
+ * @group: its group
+ * @status: as in the interface; 1 as long as it may still be merged
+ * @zero: it holds zeros
+ * @merged: the page that was replaced, with a reference
+ */
+struct candidate {
+	unsigned long address;
+	struct group *group;
+	int status;
+	bool zero;
+	struct page *merged;
+};
+
+#define PENDING 1
+
+/**
+ * struct merger - a call at work
+ * @session: whose call
+ * @call: its argument
+ * @rule: the domain that was asked for
+ * @groups: by number
+ * @use: the target of the batch
+ * @elements: of the batch
+ * @candidates: of the batch
+ * @n: how many
+ * @spare: a frame that was not needed, for the next
+ * @freezer: for the second step
+ */
+struct merger {
+	struct session *session;
+	struct mergemod_merge *call;
+	struct domain_rule rule;
+	struct group *groups;
+	struct target_use use;
+	struct mergemod_element elements[FREEZE_MAX];
+	struct candidate candidates[FREEZE_MAX];
+	unsigned int n;
+	struct frame *spare;
+	struct freezer freezer;
+};
+
+static void group_drop(struct group *group)
+{
+	if (group->page)
+		put_page(group->page);
+	if (group->frame)
+		frame_free(group->frame);
+	group->page = NULL;
+	group->frame = NULL;
+}
+
+/* A frame for a group: one that others share already, or a new one. */
+static int group_resolve(struct merger *merger, struct group *group, struct page *source)
+{
+	struct frame *frame = merger->spare;
+	struct page *shared;
+
+	merger->spare = NULL;
+	if (frame && page_to_nid(frame->page) != page_to_nid(source)) {
+		frame_free(frame);
+		frame = NULL;
+	}
+	if (!frame)
+		frame = frame_new(merger->use.uid, page_to_nid(source));
+	if (IS_ERR(frame))
+		return PTR_ERR(frame);
+
+	frame_fill(frame, &merger->use.domain, source);
+	shared = frames_find(frame);
+	group_drop(group);
+	group->domain = merger->use.domain;
+	if (shared) {
+		group->page = shared;
+		merger->spare = frame;
+	} else {
+		group->frame = frame;
+		group->page = frame->page;
+		get_page(group->page);
+	}
+	return 0;
+}
+
+static int look_at_content(struct merger *merger, struct candidate *candidate, struct page *page)
+{
+	struct group *group = candidate->group;
+
+	candidate->zero = page_is_zeros(page);
+	if (candidate->zero)
+		return PENDING;
+	if (merger->call->flags & MERGEMOD_MERGE_ZERO_ONLY)
+		return -ESTALE;
+	if (group->page && !domain_equal(&group->domain, &merger->use.domain))
+		return -EXDEV;
+	if (!group->page || page_to_nid(group->page) != page_to_nid(page))
+		return group_resolve(merger, group, page) ?: PENDING;
+	return PENDING;
+}
+
+static struct vm_area_struct *area_at(struct mm_struct *mm, unsigned long address)
+{
+	struct vm_area_struct *vma = find_vma(mm, address);
+
+	return vma && vma->vm_start <= address ? vma : NULL;
+}
+
+static int check_at(struct vm_area_struct *vma, unsigned long address, struct mapping *ret)
+{
+	int r;
+
+	if (!vma)
+		return -EFAULT;
+	r = area_check(vma);
+	if (r)
+		return r;
+	if (!walk_gather(vma, &address, address + PAGE_SIZE, ret, 1))
+		return -ENODATA;
+	r = !ret->page ? -EALREADY : ret->huge ? -E2BIG : page_check(ret->page);
+	if (r)
+		walk_release(ret, 1);
+	return r;
+}
+
+static void look_at(struct merger *merger, struct candidate *candidate)
+{
+	struct mapping mapping;
+
+	candidate->status = check_at(area_at(merger->use.mm, candidate->address), candidate->address, &mapping);
+	if (candidate->status)
+		return;
+	candidate->status = look_at_content(merger, candidate, mapping.page);
+	walk_release(&mapping, 1);
+}
+
+static int look_at_all(struct merger *merger)
+{
+	if (mmap_read_lock_killable(merger->use.mm))
+		return -EINTR;
+	for (unsigned int i = 0; i < merger->n; i++)
+		if (merger->candidates[i].status == PENDING)
+			look_at(merger, &merger->candidates[i]);
+	mmap_read_unlock(merger->use.mm);
+	return 0;
+}
+
+/* Freezing part of a huge page splits it. What is not split stays -E2BIG. */
+static int split_all(struct merger *merger)
+{
+	struct mm_struct *mm = merger->use.mm;
+
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+	for (unsigned int i = 0; i < merger->n && !check_stable_address_space(mm); i++) {
+		struct candidate *candidate = &merger->candidates[i];
+		struct vm_area_struct *vma = area_at(mm, candidate->address);
+
+		if (candidate->status != -E2BIG || !vma || area_check(vma))
+			continue;
+		if (freeze(&merger->freezer, vma, candidate->address, 1))
+			continue;
+		thaw(&merger->freezer);
+		candidate->status = PENDING;
+	}
+	mmap_write_unlock(mm);
+	return 0;
+}
+
+static int merge_frozen(struct merger *merger, struct candidate *candidate, unsigned int i)
+{
+	struct page *page = frozen_page(&merger->freezer, i);
+	struct group *group = candidate->group;
+	int r;
+
+	if (!page)
+		return -EBUSY;
+	if (candidate->zero) {
+		if (!page_is_zeros(page))
+			return -ESTALE;
+		r = frozen_replace(&merger->freezer, i, NULL);
+	} else {
+		if (!page_equal(page, group->page))
+			return -ESTALE;
+		r = frozen_replace(&merger->freezer, i, group->page);
+		if (!r && group->frame) {
+			frames_publish(group->frame);
+			group->frame = NULL;
+			merger->call->new_frames++;
+		}
+	}
+	if (r)
+		return r;
+	get_page(page);
+	candidate->merged = page;
+	return 0;
+}
+
+/* How many of the candidates from @first on are neighbours in @vma. */
+static unsigned int run_length(const struct merger *merger, unsigned int first, const struct vm_area_struct *vma)
+{
+	const struct candidate *candidates = merger->candidates;
+	unsigned int n = 0;
+
+	while (first + n < merger->n && candidates[first + n].status == PENDING &&
+	       candidates[first + n].address == candidates[first].address + n * PAGE_SIZE &&
+	       candidates[first + n].address < vma->vm_end)
+		n++;
+	return n;
+}
+
+/* Looks once more, now that nothing changes: freezing a huge page would split it. */
+static unsigned int check_run(struct merger *merger, unsigned int first, struct vm_area_struct *vma,
+			      unsigned int n)
+{
+	struct mapping mapping;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct candidate *candidate = &merger->candidates[first + i];
+		int r = check_at(vma, candidate->address, &mapping);
+
+		if (r) {
+			candidate->status = r;
+			return i;
+		}
+		walk_release(&mapping, 1);
+	}
+	return n;
+}
+
+static void merge_run(struct merger *merger, unsigned int first, unsigned int n, struct vm_area_struct *vma)
+{
+	struct candidate *candidates = &merger->candidates[first];
+	int r;
+
+	r = freeze(&merger->freezer, vma, candidates[0].address, n);
+	for (unsigned int i = 0; i < n; i++)
+		candidates[i].status = r ?: merge_frozen(merger, &candidates[i], i);
+	if (!r)
+		thaw(&merger->freezer);
+}
+
+/* Returns how many candidates are settled. */
+static unsigned int merge_from(struct merger *merger, unsigned int first)
+{
+	struct candidate *candidate = &merger->candidates[first];
+	struct vm_area_struct *vma;
+	unsigned int n;
+
+	if (candidate->status != PENDING)
+		return 1;
+	vma = area_at(merger->use.mm, candidate->address);
+	candidate->status = vma ? area_check(vma) : -EFAULT;
+	if (!candidate->status)
+		candidate->status = area_forbid_huge(merger->use.target, vma, merger->call->huge);
+	if (candidate->status)
+		return 1;
+	candidate->status = PENDING;
+
+	n = check_run(merger, first, vma, run_length(merger, first, vma));
+	if (n)
+		merge_run(merger, first, n, vma);
+	return max(n, 1U);
+}
+
+static int merge_all(struct merger *merger)
+{
+	struct mm_struct *mm = merger->use.mm;
+	u64 start, held;
+
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+	start = ktime_get_ns();
+	for (unsigned int i = 0; i < merger->n && !check_stable_address_space(mm);)
+		i += merge_from(merger, i);
+	held = ktime_get_ns() - start;
+	mmap_write_unlock(mm);
+
+	stats_lock_held(held);
+	if (held > LOCK_NSEC && merger->session->batch_pages > BATCH_MIN)
+		merger->session->batch_pages /= 2;
+	else if (held < LOCK_NSEC / 4 && merger->session->batch_pages < FREEZE_MAX)
+		merger->session->batch_pages *= 2;
+	return 0;
+}
+
+/* After thaw(): who still maps the pages that were replaced is known only now. */
+static void count_batch(struct merger *merger)
+{
+	unsigned long merged = 0, zero = 0, freed = 0;
+
+	for (unsigned int i = 0; i < merger->n; i++) {
+		struct candidate *candidate = &merger->candidates[i];
+
+		if (candidate->status == PENDING)
+			candidate->status = -ESRCH;
+		if (candidate->status) {
+			stats_add_status(candidate->status);
+			continue;
+		}
+		merged++;
+		zero += candidate->zero;
+		freed += !folio_mapped(page_folio(candidate->merged));
+		put_page(candidate->merged);
+	}
+	merger->call->merged += merged;
+	merger->call->zero_merged += zero;
+	merger->call->freed += freed;
+	stats_add(STAT_MERGED, merged);
+	stats_add(STAT_ZERO_MERGED, zero);
+	stats_add(STAT_FREED, freed);
+}
+
+static int merge_target(struct merger *merger)
+{
+	struct mem_cgroup *memcg, *old;
+	int r;
+
+	/* Whoever has the first page of a group pays for the frame. */
+	memcg = get_mem_cgroup_from_mm(merger->use.mm);
+	old = set_active_memcg(memcg);
+	r = look_at_all(merger);
+	if (!r && merger->call->huge == MERGEMOD_HUGE_SPLIT)
+		r = split_all(merger) ?: look_at_all(merger);
+	if (merger->spare)
+		frame_free(merger->spare);
+	merger->spare = NULL;
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
+
+	if (!r)
+		r = merge_all(merger);
+	if (!r)
+		count_batch(merger);
+	return r;
+}
+
+static void set_status(struct merger *merger, int status)
+{
+	for (unsigned int i = 0; i < merger->n; i++) {
+		merger->candidates[i].status = status;
+		stats_add_status(status);
+	}
+}
+
+static int merge_batch(struct merger *merger)
+{
+	int r;
+
+	for (unsigned int i = 0; i < merger->n; i++) {
+		const struct mergemod_element *element = &merger->elements[i];
+		bool fits = element->group < merger->call->n_elements && !element->reserved &&
+			    IS_ALIGNED(element->address, PAGE_SIZE) && element->address < TASK_SIZE_MAX;
+
+		merger->candidates[i] = (struct candidate){
+			.address = element->address,
+			.group = fits ? &merger->groups[element->group] : NULL,
+			.status = fits ? PENDING : -EINVAL,
+		};
+	}
+
+	r = target_enter(&merger->session->targets, merger->elements[0].target, &merger->rule, &merger->use);
+	if (r == -EINTR)
+		return r;
+	if (r) {
+		set_status(merger, r);
+		return 0;
+	}
+	r = merge_target(merger);
+	target_leave(&merger->use);
+	return r;
+}
+
+/* Fetches the next elements, as far as they are of one target. */
+static int fetch_batch(struct merger *merger)
+{
+	struct mergemod_element __user *user = u64_to_user_ptr(merger->call->elements);
+	unsigned int n = min(merger->call->n_elements - merger->call->done, merger->session->batch_pages);
+
+	if (copy_from_user(merger->elements, user + merger->call->done, n * sizeof(*user)))
+		return -EFAULT;
+	merger->n = 1;
+	while (merger->n < n && merger->elements[merger->n].target == merger->elements[0].target)
+		merger->n++;
+	return 0;
+}
+
+static int report_batch(struct merger *merger)
+{
+	struct mergemod_element __user *user = u64_to_user_ptr(merger->call->elements);
+
+	user += merger->call->done;
+	for (unsigned int i = 0; i < merger->n; i++)
+		if (put_user(merger->candidates[i].status, &user[i].status))
+			return -EFAULT;
+	merger->call->done += merger->n;
+	return 0;
+}
+
+static int merge_elements(struct merger *merger)
+{
+	int r = 0;
+
+	while (!r && merger->call->done < merger->call->n_elements) {
+		if (signal_pending(current)) {
+			r = -EINTR;
+			break;
+		}
+		r = fetch_batch(merger) ?: merge_batch(merger) ?: report_batch(merger);
+		cond_resched();
+	}
+	return merger->call->done ? 0 : r;
+}
+
+static int take_cgroup(struct mergemod_merge *call, struct domain_rule *rule)
+{
+	struct cgroup *cgroup;
+
+	if (call->domain != MERGEMOD_DOMAIN_CGROUP)
+		return call->cgroup_fd == -1 ? 0 : -EINVAL;
+	cgroup = cgroup_get_from_fd(call->cgroup_fd);
+	if (IS_ERR(cgroup))
+		return PTR_ERR(cgroup);
+	rule->cgroup = cgroup;
+	return 0;
+}
+
+/**
+ * merge_call() - MERGEMOD_MERGE
+ * @session: whose call
+ * @call: its argument
+ *
+ * Return: 0 or a negative errno, see the interface.
+ */
+int merge_call(struct session *session, struct mergemod_merge *call)
+{
+	struct merger *merger;
+	int r;
+
+	if (call->flags & ~MERGEMOD_MERGE_ZERO_ONLY || call->domain > MERGEMOD_DOMAIN_SYSTEM ||
+	    call->huge > MERGEMOD_HUGE_SPLIT || !call->n_elements ||
+	    call->n_elements > MERGEMOD_ELEMENTS_MAX)
+		return -EINVAL;
+	call->done = call->merged = call->zero_merged = call->freed = call->new_frames = 0;
+
+	merger = kvzalloc(sizeof(*merger), GFP_KERNEL);
+	if (!merger)
+		return -ENOMEM;
+	merger->session = session;
+	merger->call = call;
+	merger->rule = (struct domain_rule){
+		.kind = call->domain,
+		.narrow = call->narrow,
+		.session = session->secret,
+	};
+	r = take_cgroup(call, &merger->rule);
+	if (r)
+		goto free_merger;
+	r = -ENOMEM;
+	merger->groups = kvcalloc(call->n_elements, sizeof(*merger->groups), GFP_KERNEL);
+	if (!merger->groups)
+		goto put_cgroup;
+
+	r = merge_elements(merger);
+	for (unsigned int i = 0; i < call->n_elements; i++)
+		group_drop(&merger->groups[i]);
+
+	kvfree(merger->groups);
+put_cgroup:
+	if (merger->rule.cgroup)
+		cgroup_put(merger->rule.cgroup);
+free_merger:
+	kvfree(merger);
+	return r;
+}

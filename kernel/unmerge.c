@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * MERGEMOD_UNMERGE: pages of their own for those who share.
+ */
+#include <linux/mmap_lock.h>
+#include <linux/sched/signal.h>
+
+#include "area.h"
+#include "compat.h"
+#include "page.h"
+#include "ranges.h"
+#include "stats.h"
+#include "walk.h"
+
+#define UNMERGE_BATCH 32
+
+static bool is_wanted(const struct mapping *mapping, u32 flags)
+{
+	if (mapping->huge)
+		return false;
+	if (!mapping->page)
+		return flags & MERGEMOD_UNMERGE_ZERO;
+	if (!page_is_merged(mapping->page))
+		return false;
+	return !(flags & MERGEMOD_UNMERGE_SINGLE) || atomic_read(&mapping->page->_mapcount) == 0;
+}
+
+/* A write that changes nothing. The lock is dropped where that takes long. */
+static int unmerge_page(struct mm_struct *mm, unsigned long address, int *locked)
+{
+	long r = compat_fault_write(mm, address, locked);
+
+	if (r == 1)
+		return 0;
+	return r == -ENOMEM || r == -EFAULT ? r : -EFAULT;
+}
+
+static void unmerge_some(struct mm_struct *mm, const unsigned long *addresses, unsigned int n,
+			 struct mergemod_range *range, int *locked)
+{
+	for (unsigned int i = 0; i < n && *locked; i++) {
+		int r = unmerge_page(mm, addresses[i], locked);
+
+		range->start = addresses[i] + PAGE_SIZE;
+		if (!r)
+			range->pages++;
+		else if (!range->status)
+			range->status = r;
+	}
+}
+
+static int unmerge_step(struct mm_struct *mm, struct mergemod_range *range, u32 flags)
+{
+	unsigned long address = range->start, end, wanted[UNMERGE_BATCH];
+	struct mapping mappings[UNMERGE_BATCH];
+	unsigned int n = 0, n_wanted = 0;
+	struct vm_area_struct *vma;
+	int locked = 1;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	vma = find_vma(mm, address);
+	if (!vma || vma->vm_start >= range->end) {
+		range->start = range->end;
+		mmap_read_unlock(mm);
+		return 0;
+	}
+	address = max(address, vma->vm_start);
+	end = min_t(unsigned long, vma->vm_end, range->end);
+	if (!vma_is_anonymous(vma) || vma->vm_flags & (VM_SHARED | VM_SPECIAL))
+		address = end;
+	else
+		n = walk_gather(vma, &address, end, mappings, UNMERGE_BATCH);
+
+	for (unsigned int i = 0; i < n; i++)
+		if (is_wanted(&mappings[i], flags))
+			wanted[n_wanted++] = mappings[i].address;
+	walk_release(mappings, n);
+	unmerge_some(mm, wanted, n_wanted, range, &locked);
+	if (locked) {
+		range->start = address;
+		mmap_read_unlock(mm);
+	}
+	return 0;
+}
+
+static int unmerge_range(struct target_use *use, struct mergemod_range *range, u32 flags)
+{
+	u64 start = range->start;
+	int r = 0;
+
+	while (!r && range->start < range->end) {
+		if (signal_pending(current)) {
+			r = -EINTR;
+			break;
+		}
+		r = unmerge_step(use->mm, range, flags);
+		cond_resched();
+	}
+	stats_add(STAT_UNMERGED, range->pages);
+	if (!r && !range->status && !(flags & MERGEMOD_UNMERGE_SINGLE))
+		r = area_allow_huge(use->target, use->mm, start, range->end);
+	return r;
+}
+
+/**
+ * unmerge_call() - MERGEMOD_UNMERGE
+ * @session: whose call
+ * @call: its argument
+ *
+ * Return: 0 or a negative errno, see the interface.
+ */
+int unmerge_call(struct session *session, struct mergemod_ranges *call)
+{
+	if (call->flags & ~(MERGEMOD_UNMERGE_ZERO | MERGEMOD_UNMERGE_SINGLE))
+		return -EINVAL;
+	return ranges_run(session, call, unmerge_range);
+}

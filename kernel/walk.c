@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Page tables, by hand: the kernel's walkers are not exported to modules, and the one
+ * that is, apply_to_page_range(), creates what it does not find.
+ */
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+
+#include "compat.h"
+#include "walk.h"
+
+/*
+ * The entry above @address, or NULL if there is none; then *@next is where to look next.
+ */
+static pmd_t *find_pmd(struct mm_struct *mm, unsigned long address, unsigned long end, unsigned long *next)
+{
+	pgd_t *pgd = pgd_offset(mm, address);
+	p4d_t *p4d;
+	pud_t *pud;
+
+	*next = pgd_addr_end(address, end);
+	if (pgd_none(*pgd) || pgd_bad(*pgd))
+		return NULL;
+	p4d = p4d_offset(pgd, address);
+	*next = p4d_addr_end(address, end);
+	if (p4d_none(*p4d) || p4d_bad(*p4d))
+		return NULL;
+	pud = pud_offset(p4d, address);
+	*next = pud_addr_end(address, end);
+	if (pud_none(*pud) || pud_bad(*pud))
+		return NULL;
+	*next = pmd_addr_end(address, end);
+	return pmd_offset(pud, address);
+}
+
+/**
+ * walk_pmd() - the page middle directory's entry for an address
+ * @mm: whose, locked
+ * @address: where
+ *
+ * Return: the entry, or NULL.
+ */
+pmd_t *walk_pmd(struct mm_struct *mm, unsigned long address)
+{
+	unsigned long next;
+
+	return find_pmd(mm, address, address + PAGE_SIZE, &next);
+}
+
+static unsigned int gather_huge(struct vm_area_struct *vma, pmd_t *pmd, unsigned long *address,
+				unsigned long end, struct mapping *mappings, unsigned int n_max)
+{
+	unsigned int n = 0;
+	struct page *page;
+	spinlock_t *ptl;
+
+	ptl = pmd_lock(vma->vm_mm, pmd);
+	if (pmd_present(*pmd) && pmd_trans_huge(*pmd)) {
+		page = pmd_page(*pmd);
+		for (; *address < end && n < n_max; *address += PAGE_SIZE) {
+			struct page *part = page + ((*address & ~PMD_MASK) >> PAGE_SHIFT);
+
+			/* In an anonymous area this is the huge zero page. */
+			if (!folio_test_anon(page_folio(page)) && vma_is_anonymous(vma))
+				part = NULL;
+			else
+				get_page(part);
+			mappings[n++] = (struct mapping){ .address = *address, .page = part, .huge = true };
+		}
+	}
+	spin_unlock(ptl);
+	return n;
+}
+
+static bool map_entry(pte_t pte, unsigned long address, struct mapping *ret)
+{
+	struct page *page = NULL;
+
+	if (!pte_present(pte))
+		return false;
+	if (!is_zero_pfn(pte_pfn(pte))) {
+		if (pte_special(pte) || !pfn_valid(pte_pfn(pte)))
+			return false;
+		page = pte_page(pte);
+		if (is_zone_device_page(page))
+			return false;
+		get_page(page);
+	}
+	*ret = (struct mapping){ .address = address, .page = page };
+	return true;
+}
+
+static unsigned int gather_table(struct mm_struct *mm, pmd_t *pmd, pmd_t seen, unsigned long *address,
+				 unsigned long end, struct mapping *mappings, unsigned int n_max)
+{
+	unsigned int n = 0;
+	spinlock_t *ptl;
+	pte_t *pte;
+
+	/*
+	 * Newer kernels free empty tables while others hold the lock for reading too. They
+	 * do so after a grace period, and under the table's lock, where it can be seen that
+	 * the table is no longer the one found.
+	 */
+	rcu_read_lock();
+	ptl = pte_lockptr(mm, &seen);
+	spin_lock(ptl);
+	if (pmd_same(seen, READ_ONCE(*pmd))) {
+		pte = pte_offset_kernel(&seen, *address);
+		for (; *address < end && n < n_max; *address += PAGE_SIZE, pte++)
+			if (map_entry(ptep_get(pte), *address, &mappings[n]))
+				n++;
+	}
+	spin_unlock(ptl);
+	rcu_read_unlock();
+	return n;
+}
+
+/**
+ * walk_gather() - the pages that are present in part of an area
+ * @vma: the area, its mm locked
+ * @address: in: where to start; out: where to go on
+ * @end: where to stop
+ * @mappings: array for what is found, each with a reference to its page
+ * @n_max: its length
+ *
+ * Tables that are not there cost nothing; at most one page table is read per call, so that
+ * the caller can look at signals and at who waits for the lock.
+ *
+ * Return: how many were found.
+ */
+unsigned int walk_gather(struct vm_area_struct *vma, unsigned long *address, unsigned long end,
+			 struct mapping *mappings, unsigned int n_max)
+{
+	unsigned long next;
+	unsigned int n;
+	pmd_t *pmd, seen;
+
+	pmd = find_pmd(vma->vm_mm, *address, end, &next);
+	if (!pmd) {
+		*address = next;
+		return 0;
+	}
+	seen = READ_ONCE(*pmd);
+	if (pmd_none(seen) || !pmd_present(seen)) {
+		*address = next;
+		return 0;
+	}
+	if (pmd_trans_huge(seen)) {
+		n = gather_huge(vma, pmd, address, next, mappings, n_max);
+	} else if (pmd_bad(seen)) {
+		n = 0;
+	} else {
+		n = gather_table(vma->vm_mm, pmd, seen, address, next, mappings, n_max);
+	}
+	/* What changed under the walk is passed over. */
+	if (n < n_max)
+		*address = next;
+	return n;
+}
+
+/**
+ * walk_release() - drop the references of walk_gather()
+ * @mappings: the array
+ * @n: how many were found
+ */
+void walk_release(struct mapping *mappings, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (mappings[i].page)
+			put_page(mappings[i].page);
+}
+
+/**
+ * walk_finds_huge() - is there a huge page in an area?
+ * @vma: the area, its mm locked for writing
+ */
+bool walk_finds_huge(struct vm_area_struct *vma)
+{
+	unsigned long address = vma->vm_start, next;
+	pmd_t *pmd, seen;
+
+	for (; address < vma->vm_end; address = next) {
+		pmd = find_pmd(vma->vm_mm, address, vma->vm_end, &next);
+		if (!pmd)
+			continue;
+		seen = READ_ONCE(*pmd);
+		/* One that is being migrated is not present. */
+		if (!pmd_none(seen) && (!pmd_present(seen) || pmd_trans_huge(seen)))
+			return true;
+	}
+	return false;
+}

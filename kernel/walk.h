@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef MERGEMOD_WALK_H
+#define MERGEMOD_WALK_H
+
+#include <linux/mm.h>
+
+/**
+ * struct mapping - what a page table holds at an address
+ * @address: where
+ * @page: the page, with a reference; NULL for the kernel's zero page
+ * @huge: mapped by a huge entry
+ */
+struct mapping {
+	unsigned long address;
+	struct page *page;
+	bool huge;
+};
+
+unsigned int walk_gather(struct vm_area_struct *vma, unsigned long *address, unsigned long end,
+			 struct mapping *mappings, unsigned int n_max);
+void walk_release(struct mapping *mappings, unsigned int n);
+bool walk_finds_huge(struct vm_area_struct *vma);
+pmd_t *walk_pmd(struct mm_struct *mm, unsigned long address);
+
+#endif
