@@ -4,6 +4,7 @@
  */
 #include <linux/ksm.h>
 #include <linux/mman.h>
+#include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <linux/sched/signal.h>
 

@@ -87,7 +87,7 @@ static pte_t map_frame(struct vm_area_struct *vma, struct page *frame)
 /* Clean: KSM knows its own by the dirty bit. */
 static pte_t map_zero(struct vm_area_struct *vma, unsigned long address)
 {
-	return pte_wrprotect(pte_mkspecial(pfn_pte(my_zero_pfn(address), vma->vm_page_prot)));
+	return pte_wrprotect(pte_mkspecial(mk_pte(ZERO_PAGE(address), vma->vm_page_prot)));
 }
 
 /**

@@ -10,6 +10,7 @@
  * then; only that compare counts.
  */
 #include <linux/ktime.h>
+#include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <linux/oom.h>
 #include <linux/sched/mm.h>

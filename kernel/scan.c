@@ -5,6 +5,7 @@
  * A page is looked at through its page table entry and a reference for as long as it takes.
  * That does not touch it in the sense of reclaim, and does not break sharing.
  */
+#include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>

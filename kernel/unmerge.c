@@ -2,6 +2,7 @@
 /*
  * MERGEMOD_UNMERGE: pages of their own for those who share.
  */
+#include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <linux/sched/signal.h>
 
