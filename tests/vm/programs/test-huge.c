@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Huge pages. */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "case.h"
+#include "held.h"
+
+static char *area(int advice) {
+        char *address = mmap((void *)0x400000000000UL, 4 * HUGE_PAGE, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+        check(address != MAP_FAILED);
+        if (advice)
+                check_equal(madvise(address, 4 * HUGE_PAGE, advice), 0);
+        return address;
+}
+
+static bool has_flag(const void *address, const char *flag) {
+        char line[512], start[32];
+        bool here = false, found = false;
+        FILE *f = fopen("/proc/self/smaps", "re");
+
+        snprintf(start, sizeof(start), "%lx-", (unsigned long)address);
+        while (fgets(line, sizeof(line), f)) {
+                if (strncmp(line, start, strlen(start)) == 0)
+                        here = true;
+                if (here && strncmp(line, "VmFlags:", 8) == 0) {
+                        found = strstr(line, flag);
+                        break;
+                }
+        }
+        fclose(f);
+        return found;
+}
+
+static void modes(void) {
+        static const uint32_t huge[] = { MERGEMOD_HUGE_KEEP, MERGEMOD_HUGE_AUTO, MERGEMOD_HUGE_SPLIT };
+        static const int expected[] = { -E2BIG, -E2BIG, 0 };
+        int fd = device_open();
+        uint32_t target = device_attach(fd, getpid());
+
+        for (size_t i = 0; i < 3; i++) {
+                char *pages = area(MADV_HUGEPAGE);
+
+                pages_fill(pages, 4 * 512, 3);
+                pages_settle();
+                check_equal(held_merge_one(fd, target, (uintptr_t)pages + 9 * PAGE,
+                                           (struct mergemod_merge){ .huge = huge[i] }), expected[i]);
+                check_equal(has_flag(pages, " nh"), expected[i] == 0);
+                check_equal(pages_wrong(pages, 4 * 512, 3), 0);
+        }
+        check_equal(device_unmerge(fd, target, 0x400000000000UL, 4 * 512, 0), 1);
+        check(has_flag((void *)0x400000000000UL, " hg"));
+        check_equal(pages_wrong((void *)0x400000000000UL, 4 * 512, 3), 0);
+}
+
+static void small_pages(void) {
+        int fd = device_open();
+        uint32_t target = device_attach(fd, getpid());
+        char *pages = area(MADV_NOHUGEPAGE);
+
+        pages_fill(pages, 4 * 512, 3);
+        pages_settle();
+        check_equal(madvise(pages, 4 * HUGE_PAGE, MADV_HUGEPAGE), 0);
+        check_equal(held_merge_one(fd, target, (uintptr_t)pages, (struct mergemod_merge){}), -E2BIG);
+        check_equal(held_merge_one(fd, target, (uintptr_t)pages,
+                                   (struct mergemod_merge){ .huge = MERGEMOD_HUGE_AUTO }), 0);
+        check(has_flag(pages, " nh"));
+        check_equal(device_unmerge(fd, target, (uintptr_t)pages, 4 * 512, 0), 1);
+        check(has_flag(pages, " hg"));
+        check_equal(pages_wrong(pages, 4 * 512, 3), 0);
+}
+
+int main(int argc, char **argv) {
+        static const struct test_case cases[] = {
+                { "huge pages: kept, kept, split", modes },
+                { "huge pages: areas that could hold one", small_pages },
+        };
+
+        return CASES_RUN(argc, argv, cases);
+}

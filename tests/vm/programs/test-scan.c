@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* PAGES, HASH and SCAN. */
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "case.h"
+#include "held.h"
+
+#define SEED 21
+
+static uint32_t scan(const struct herd *herd, unsigned long call, uint32_t flags, uint64_t start, uint64_t end,
+                     struct mergemod_page *pages, uint32_t n) {
+        struct mergemod_scan scan = { .target = herd->targets[0], .flags = flags, .start = start, .end = end,
+                                      .pages = (uintptr_t)pages, .n_pages = n,
+                                      .seed = call == MERGEMOD_PAGES ? 0 : 99 };
+
+        check_equal(device_call(herd->fd, call, &scan), 0);
+        check(scan.start == end || scan.done == n);
+        return scan.done;
+}
+
+static void looks(void) {
+        struct herd herd = herd_start(1, SEED);
+        struct mergemod_page pages[2 * HELD], again[HELD];
+        uint64_t end = HELD_ADDRESS + HELD * PAGE;
+        pid_t pid = herd.peers[0].pid;
+        struct mergemod_scan hash = { .target = herd.targets[0], .pages = (uintptr_t)again, .n_pages = HELD,
+                                      .seed = 99 };
+
+        check_equal(scan(&herd, MERGEMOD_PAGES, 0, HELD_ADDRESS, end, pages, 2 * HELD), HELD);
+        for (size_t i = 0; i < HELD; i++) {
+                check_equal(pages[i].address, HELD_ADDRESS + i * PAGE);
+                check_equal(pages[i].frame, page_frame(pid, pages[i].address));
+                check_equal(pages[i].flags, 0);
+                again[i] = pages[i];
+        }
+        check_equal(scan(&herd, MERGEMOD_SCAN, 0, HELD_ADDRESS, end, pages, 2 * HELD), HELD);
+        check_equal(device_call(herd.fd, MERGEMOD_HASH, &hash), 0);
+        check_equal(hash.done, HELD);
+        for (size_t i = 0; i < HELD; i++) {
+                check_equal(again[i].hash, pages[i].hash);
+                check(i == 0 || pages[i].hash != pages[i - 1].hash);
+        }
+        check_equal(scan(&herd, MERGEMOD_SCAN, 0, HELD_ADDRESS, end, pages, 7), 7);
+        herd_end(&herd);
+}
+
+static void filters(void) {
+        struct herd herd = herd_start(1, SEED);
+        struct mergemod_page pages[2 * HELD];
+        uint64_t end = HELD_ADDRESS + HELD * PAGE;
+        struct mergemod_merge merge = {};
+
+        check_equal(herd_merge(&herd, &merge), HELD);
+        check_equal(scan(&herd, MERGEMOD_SCAN, 0, HELD_ADDRESS, end, pages, 2 * HELD), 0);
+        check_equal(scan(&herd, MERGEMOD_SCAN, MERGEMOD_SCAN_MERGED, HELD_ADDRESS, end, pages, 2 * HELD), HELD);
+        check_equal(pages[0].flags, MERGEMOD_PAGE_MERGED);
+        peer_call(&herd.peers[0], held_fill, 0);
+        check_equal(scan(&herd, MERGEMOD_SCAN, 0, HELD_ADDRESS, end, pages, 2 * HELD), 0);
+        check_equal(scan(&herd, MERGEMOD_SCAN, MERGEMOD_SCAN_ZEROS, HELD_ADDRESS, end, pages, 2 * HELD), HELD);
+        check_equal(pages[0].flags, MERGEMOD_PAGE_ZEROS);
+        check_equal(herd_merge(&herd, &merge), HELD);
+        check_equal(scan(&herd, MERGEMOD_PAGES, 0, HELD_ADDRESS, end, pages, 2 * HELD), HELD);
+        check_equal(pages[0].flags, MERGEMOD_PAGE_ZERO);
+        check_equal(pages[0].frame, 0);
+        herd_end(&herd);
+}
+
+static long hold_sparse(long unused) {
+        char *sparse = mmap((void *)0x100000000000UL, 1UL << 45, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+
+        if (sparse == MAP_FAILED)
+                return -1;
+        madvise(sparse, 1UL << 45, MADV_NOHUGEPAGE);
+        memset(sparse + (1UL << 44) + 5 * PAGE, 1, PAGE);
+        pages_settle();
+        return 0;
+}
+
+static void sparse(void) {
+        struct herd herd = { .fd = device_open(), .n = 1, .peers = { peer_start() } };
+        struct mergemod_page pages[4];
+
+        check_equal(peer_call(&herd.peers[0], hold_sparse, 0), 0);
+        herd.targets[0] = device_attach(herd.fd, herd.peers[0].pid);
+        alarm(20);
+        check_equal(scan(&herd, MERGEMOD_SCAN, 0, 0x100000000000UL, 0x100000000000UL + (1UL << 45), pages, 4), 1);
+        check_equal(pages[0].address, 0x100000000000UL + (1UL << 44) + 5 * PAGE);
+        herd_end(&herd);
+}
+
+static void everything(void) {
+        static struct mergemod_page pages[65536];
+        struct herd herd = herd_start(1, SEED);
+        uint32_t n = scan(&herd, MERGEMOD_PAGES, 0, 0, 0x7ffffffff000UL, pages, 65536);
+
+        check_at_least(n, HELD + 20);
+        for (uint32_t i = 1; i < n; i++)
+                check(pages[i].address > pages[i - 1].address);
+        check_equal(herd_wrong(&herd, SEED), 0);
+        herd_end(&herd);
+}
+
+int main(int argc, char **argv) {
+        static const struct test_case cases[] = {
+                { "scan: frames and hashes", looks },
+                { "scan: what is left out", filters },
+                { "scan: one page in 32 TiB", sparse },
+                { "scan: the whole process", everything },
+        };
+
+        return CASES_RUN(argc, argv, cases);
+}
