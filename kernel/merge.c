@@ -191,7 +191,18 @@ static int look_at_all(struct merger *merger)
 	return 0;
 }
 
-/* Freezing part of a huge page splits it. What is not split stays -E2BIG. */
+/* Freezing part of a huge page splits it. What is not split will be -E2BIG again. */
+static void split_at(struct merger *merger, unsigned long address)
+{
+	struct vm_area_struct *vma = area_at(merger->use.mm, address);
+	struct mapping mapping;
+
+	if (check_at(vma, address, &mapping) != -E2BIG)
+		return;
+	if (!freeze(&merger->freezer, vma, address, 1))
+		thaw(&merger->freezer);
+}
+
 static int split_all(struct merger *merger)
 {
 	struct mm_struct *mm = merger->use.mm;
@@ -199,15 +210,10 @@ static int split_all(struct merger *merger)
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
 	for (unsigned int i = 0; i < merger->n && !check_stable_address_space(mm); i++) {
-		struct candidate *candidate = &merger->candidates[i];
-		struct vm_area_struct *vma = area_at(mm, candidate->address);
-
-		if (candidate->status != -E2BIG || !vma || area_check(vma))
+		if (merger->candidates[i].status != -E2BIG)
 			continue;
-		if (freeze(&merger->freezer, vma, candidate->address, 1))
-			continue;
-		thaw(&merger->freezer);
-		candidate->status = PENDING;
+		split_at(merger, merger->candidates[i].address);
+		merger->candidates[i].status = PENDING;
 	}
 	mmap_write_unlock(mm);
 	return 0;
