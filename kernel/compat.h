@@ -163,6 +163,8 @@ static inline long compat_fault_write(struct mm_struct *mm, unsigned long addres
 #endif
 }
 
+typedef unsigned long (*compat_shrink_t)(struct shrinker *shrinker, struct shrink_control *control);
+
 /**
  * compat_shrinker_register() - have memory pressure call back
  * @ret: the shrinker
@@ -171,9 +173,8 @@ static inline long compat_fault_write(struct mm_struct *mm, unsigned long addres
  *
  * Return: 0 or a negative errno.
  */
-static inline int compat_shrinker_register(struct shrinker **ret,
-					   unsigned long (*count)(struct shrinker *, struct shrink_control *),
-					   unsigned long (*scan)(struct shrinker *, struct shrink_control *))
+static inline int compat_shrinker_register(struct shrinker **ret, compat_shrink_t count,
+					   compat_shrink_t scan)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
 	struct shrinker *shrinker = shrinker_alloc(0, "mergemod");

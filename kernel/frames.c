@@ -111,7 +111,7 @@ static int reserve(kuid_t owner)
  */
 struct frame *frame_new(kuid_t owner, int node)
 {
-	const gfp_t gfp = GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN;
+	const gfp_t gfp = GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_THISNODE | __GFP_NORETRY | __GFP_NOWARN;
 	struct frame *frame;
 	int r;
 

@@ -30,8 +30,10 @@
  *   session.c   an open file; from an ioctl to its function
  *   target.c    the processes of a session
  *   domain.c    which of them may share
- *   merge.c     MERGEMOD_MERGE: batches of candidates, and their groups
+ *   merge.c     MERGEMOD_MERGE: batches of candidates
+ *   group.c     groups of candidates, and the frame that each is to share
  *   scan.c      MERGEMOD_PAGES, MERGEMOD_HASH, MERGEMOD_SCAN
+ *   ranges.c    arrays of ranges, for the two that follow
  *   unmerge.c   MERGEMOD_UNMERGE
  *   advise.c    MERGEMOD_ADVISE
  *   area.c      which areas are merged, and huge pages in them

@@ -20,8 +20,8 @@
 
 #include "area.h"
 #include "compat.h"
-#include "frames.h"
 #include "freeze.h"
+#include "group.h"
 #include "page.h"
 #include "session.h"
 #include "stats.h"
@@ -31,18 +31,6 @@
 /* Longest time for which a target's memory should be locked: as long as a few page faults. */
 #define LOCK_NSEC (500 * NSEC_PER_USEC)
 #define BATCH_MIN 4
-
-/**
- * struct group - pages that are believed to be equal
- * @page: what they are to share, with a reference; NULL if not known yet
- * @frame: of @page, as long as nobody shares it
- * @domain: who may share it
- */
-struct group {
-	struct page *page;
-	struct frame *frame;
-	struct domain domain;
-};
 
 /**
  * struct candidate - an element on its way
@@ -72,62 +60,19 @@ struct candidate {
  * @elements: of the batch
  * @candidates: of the batch
  * @n: how many
- * @spare: a frame that was not needed, for the next
  * @freezer: for the second step
  */
 struct merger {
 	struct session *session;
 	struct mergemod_merge *call;
 	struct domain_rule rule;
-	struct group *groups;
+	struct groups groups;
 	struct target_use use;
 	struct mergemod_element elements[FREEZE_MAX];
 	struct candidate candidates[FREEZE_MAX];
 	unsigned int n;
-	struct frame *spare;
 	struct freezer freezer;
 };
-
-static void group_drop(struct group *group)
-{
-	if (group->page)
-		put_page(group->page);
-	if (group->frame)
-		frame_free(group->frame);
-	group->page = NULL;
-	group->frame = NULL;
-}
-
-/* A frame for a group: one that others share already, or a new one. */
-static int group_resolve(struct merger *merger, struct group *group, struct page *source)
-{
-	struct frame *frame = merger->spare;
-	struct page *shared;
-
-	merger->spare = NULL;
-	if (frame && page_to_nid(frame->page) != page_to_nid(source)) {
-		frame_free(frame);
-		frame = NULL;
-	}
-	if (!frame)
-		frame = frame_new(merger->use.uid, page_to_nid(source));
-	if (IS_ERR(frame))
-		return PTR_ERR(frame);
-
-	frame_fill(frame, &merger->use.domain, source);
-	shared = frames_find(frame);
-	group_drop(group);
-	group->domain = merger->use.domain;
-	if (shared) {
-		group->page = shared;
-		merger->spare = frame;
-	} else {
-		group->frame = frame;
-		group->page = frame->page;
-		get_page(group->page);
-	}
-	return 0;
-}
 
 static int look_at_content(struct merger *merger, struct candidate *candidate, struct page *page)
 {
@@ -138,11 +83,7 @@ static int look_at_content(struct merger *merger, struct candidate *candidate, s
 		return PENDING;
 	if (merger->call->flags & MERGEMOD_MERGE_ZERO_ONLY)
 		return -ESTALE;
-	if (group->page && !domain_equal(&group->domain, &merger->use.domain))
-		return -EXDEV;
-	if (!group->page || page_to_nid(group->page) != page_to_nid(page))
-		return group_resolve(merger, group, page) ?: PENDING;
-	return PENDING;
+	return groups_resolve(&merger->groups, group, &merger->use, page) ?: PENDING;
 }
 
 static struct vm_area_struct *area_at(struct mm_struct *mm, unsigned long address)
@@ -173,7 +114,8 @@ static void look_at(struct merger *merger, struct candidate *candidate)
 {
 	struct mapping mapping;
 
-	candidate->status = check_at(area_at(merger->use.mm, candidate->address), candidate->address, &mapping);
+	candidate->status = check_at(area_at(merger->use.mm, candidate->address), candidate->address,
+				     &mapping);
 	if (candidate->status)
 		return;
 	candidate->status = look_at_content(merger, candidate, mapping.page);
@@ -235,11 +177,8 @@ static int merge_frozen(struct merger *merger, struct candidate *candidate, unsi
 		if (!page_equal(page, group->page))
 			return -ESTALE;
 		r = frozen_replace(&merger->freezer, i, group->page);
-		if (!r && group->frame) {
-			frames_publish(group->frame);
-			group->frame = NULL;
-			merger->call->new_frames++;
-		}
+		if (!r)
+			merger->call->new_frames += group_publish(group);
 	}
 	if (r)
 		return r;
@@ -249,7 +188,8 @@ static int merge_frozen(struct merger *merger, struct candidate *candidate, unsi
 }
 
 /* How many of the candidates from @first on are neighbours in @vma. */
-static unsigned int run_length(const struct merger *merger, unsigned int first, const struct vm_area_struct *vma)
+static unsigned int run_length(const struct merger *merger, unsigned int first,
+			       const struct vm_area_struct *vma)
 {
 	const struct candidate *candidates = merger->candidates;
 	unsigned int n = 0;
@@ -374,9 +314,7 @@ static int merge_target(struct merger *merger)
 	r = look_at_all(merger);
 	if (!r && merger->call->huge == MERGEMOD_HUGE_SPLIT)
 		r = split_all(merger) ?: look_at_all(merger);
-	if (merger->spare)
-		frame_free(merger->spare);
-	merger->spare = NULL;
+	groups_free_spare(&merger->groups);
 	set_active_memcg(old);
 	mem_cgroup_put(memcg);
 
@@ -406,7 +344,7 @@ static int merge_batch(struct merger *merger)
 
 		merger->candidates[i] = (struct candidate){
 			.address = element->address,
-			.group = fits ? &merger->groups[element->group] : NULL,
+			.group = fits ? &merger->groups.items[element->group] : NULL,
 			.status = fits ? PENDING : -EINVAL,
 		};
 	}
@@ -493,7 +431,11 @@ int merge_call(struct session *session, struct mergemod_merge *call)
 	    call->huge > MERGEMOD_HUGE_SPLIT || !call->n_elements ||
 	    call->n_elements > MERGEMOD_ELEMENTS_MAX)
 		return -EINVAL;
-	call->done = call->merged = call->zero_merged = call->freed = call->new_frames = 0;
+	call->done = 0;
+	call->merged = 0;
+	call->zero_merged = 0;
+	call->freed = 0;
+	call->new_frames = 0;
 
 	merger = kvzalloc(sizeof(*merger), GFP_KERNEL);
 	if (!merger)
@@ -508,16 +450,11 @@ int merge_call(struct session *session, struct mergemod_merge *call)
 	r = take_cgroup(call, &merger->rule);
 	if (r)
 		goto free_merger;
-	r = -ENOMEM;
-	merger->groups = kvcalloc(call->n_elements, sizeof(*merger->groups), GFP_KERNEL);
-	if (!merger->groups)
+	r = groups_init(&merger->groups, call->n_elements);
+	if (r)
 		goto put_cgroup;
-
 	r = merge_elements(merger);
-	for (unsigned int i = 0; i < call->n_elements; i++)
-		group_drop(&merger->groups[i]);
-
-	kvfree(merger->groups);
+	groups_exit(&merger->groups);
 put_cgroup:
 	if (merger->rule.cgroup)
 		cgroup_put(merger->rule.cgroup);

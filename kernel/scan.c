@@ -19,7 +19,8 @@
 #include "walk.h"
 
 #define SCAN_BATCH 64
-#define SCAN_FLAGS (MERGEMOD_SCAN_ZEROS | MERGEMOD_SCAN_MERGED | MERGEMOD_SCAN_HUGE | MERGEMOD_SCAN_FILE_AREA)
+#define SCAN_FLAGS											\
+	(MERGEMOD_SCAN_ZEROS | MERGEMOD_SCAN_MERGED | MERGEMOD_SCAN_HUGE | MERGEMOD_SCAN_FILE_AREA)
 
 struct scanner;
 typedef bool (*wanted_t)(struct scanner *scanner, const struct mergemod_page *page);
@@ -79,14 +80,18 @@ static struct mergemod_page describe(const struct mapping *mapping, u32 flags)
 	return ret;
 }
 
+/* Pages that MERGE refuses are looked for in private file mappings only, for KSM. */
+static bool scan_wants_area(const struct scanner *scanner, u32 area)
+{
+	return !(area & MERGEMOD_PAGE_REFUSED) ||
+	       (area & MERGEMOD_PAGE_FILE_AREA && scanner->call->flags & MERGEMOD_SCAN_FILE_AREA);
+}
+
 static bool scan_wants(struct scanner *scanner, const struct mergemod_page *page)
 {
 	u32 flags = scanner->call->flags;
 
 	if (page->flags & MERGEMOD_PAGE_FILE)
-		return false;
-	if (page->flags & MERGEMOD_PAGE_REFUSED &&
-	    !(page->flags & MERGEMOD_PAGE_FILE_AREA && flags & MERGEMOD_SCAN_FILE_AREA))
 		return false;
 	if (page->flags & (MERGEMOD_PAGE_MERGED | MERGEMOD_PAGE_KSM | MERGEMOD_PAGE_ZERO) &&
 	    !(flags & MERGEMOD_SCAN_MERGED))
@@ -136,7 +141,7 @@ static int scan_some(struct scanner *scanner)
 	} else {
 		flags = area_flags(vma);
 		address = max(address, vma->vm_start);
-		if (scanner->wanted && flags == MERGEMOD_PAGE_REFUSED)
+		if (scanner->wanted && !scan_wants_area(scanner, flags))
 			address = min_t(unsigned long, vma->vm_end, call->end);
 		else
 			n = walk_gather(vma, &address, min_t(unsigned long, vma->vm_end, call->end),
@@ -238,7 +243,8 @@ static int hash_all(struct scanner *scanner)
 
 typedef int (*work_t)(struct scanner *scanner);
 
-static int run(struct session *session, struct mergemod_scan *call, bool hashed, wanted_t wanted, work_t work)
+static int run(struct session *session, struct mergemod_scan *call, bool hashed, wanted_t wanted,
+	       work_t work)
 {
 	struct scanner *scanner;
 	int r;
@@ -265,7 +271,8 @@ static int run(struct session *session, struct mergemod_scan *call, bool hashed,
 
 static bool is_range(const struct mergemod_scan *call)
 {
-	return call->start < call->end && call->end <= TASK_SIZE_MAX && PAGE_ALIGNED(call->start | call->end);
+	return call->start < call->end && call->end <= TASK_SIZE_MAX &&
+	       PAGE_ALIGNED(call->start | call->end);
 }
 
 /**

@@ -142,7 +142,8 @@ static int look_at(struct target *target, struct task_struct *task, const struct
 	if (down_read_killable(&task->signal->exec_update_lock))
 		return -EINTR;
 	use->mm = get_task_mm(task);
-	if (use->mm == target->mm) {
+	/* What dumps core is as good as gone. */
+	if (use->mm == target->mm && !READ_ONCE(task->signal->core_state)) {
 		cred = get_task_cred(task);
 		use->uid = cred->uid;
 		if (rule)

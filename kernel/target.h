@@ -12,7 +12,7 @@
 
 /**
  * struct huge_note - an area in which we forbade huge pages
- * @list: in target.huge_notes
+ * @list: among the notes of the target
  * @start: of the area then
  * @end: of the area then
  * @advised: the area was marked to have some

@@ -146,13 +146,12 @@ unsigned int walk_gather(struct vm_area_struct *vma, unsigned long *address, uns
 		*address = next;
 		return 0;
 	}
-	if (pmd_trans_huge(seen)) {
+	if (pmd_trans_huge(seen))
 		n = gather_huge(vma, pmd, address, next, mappings, n_max);
-	} else if (pmd_bad(seen)) {
+	else if (pmd_bad(seen))
 		n = 0;
-	} else {
+	else
 		n = gather_table(vma->vm_mm, pmd, seen, address, next, mappings, n_max);
-	}
 	/* What changed under the walk is passed over. */
 	if (n < n_max)
 		*address = next;

@@ -18,7 +18,7 @@
 #define WORKERS 4
 #define THREADS 2
 #define MERGERS 2
-#define N 256
+#define N 768
 #define SEEDS 6
 #define AREA(thread) ((char *)0x200000000000UL + (thread) * 0x1000000000UL)
 #define AREA_END 0x210000000000UL
@@ -119,6 +119,8 @@ static void *work(void *argument) {
                         madvise(area.pages, N * PAGE, pick(&area, 2) ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
                         break;
                 case 9: usleep(1000); break;
+                case 10: madvise(area.pages, N * PAGE, MADV_MERGEABLE); break;
+                case 11: madvise(area.pages, N * PAGE, MADV_UNMERGEABLE); break;
                 default:
                         for (unsigned i = 0; i < 8; i++)
                                 write_page(&area, pick(&area, N));

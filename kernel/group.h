@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef MERGEMOD_GROUP_H
+#define MERGEMOD_GROUP_H
+
+#include "domain.h"
+
+struct frame;
+struct page;
+struct target_use;
+
+/**
+ * struct group - pages that are believed to be equal
+ * @page: what they are to share, with a reference; NULL if not known yet
+ * @frame: of @page, as long as nobody shares it
+ * @domain: who may share it
+ */
+struct group {
+	struct page *page;
+	struct frame *frame;
+	struct domain domain;
+};
+
+/**
+ * struct groups - all groups of a call
+ * @items: by number
+ * @n: how many
+ * @spare: a frame that was not needed, for the next; charged to the target of the batch
+ */
+struct groups {
+	struct group *items;
+	unsigned int n;
+	struct frame *spare;
+};
+
+int groups_init(struct groups *groups, unsigned int n);
+void groups_exit(struct groups *groups);
+int groups_resolve(struct groups *groups, struct group *group, const struct target_use *use,
+		   struct page *source);
+void groups_free_spare(struct groups *groups);
+bool group_publish(struct group *group);
+
+#endif
