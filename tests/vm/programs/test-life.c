@@ -154,6 +154,41 @@ static void locks(void) {
         check_equal(vmstat("nr_mlock"), locked);
 }
 
+/* Bit 55 of a word of pagemap. */
+static size_t dirty_pages(pid_t pid) {
+        uint64_t words[HELD];
+        char path[64];
+        size_t n = 0;
+        FILE *f;
+
+        snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
+        f = fopen(path, "re");
+        check(f && fseek(f, HELD_ADDRESS / PAGE * 8, SEEK_SET) == 0);
+        check_equal(fread(words, sizeof(words[0]), HELD, f), HELD);
+        fclose(f);
+        for (size_t i = 0; i < HELD; i++)
+                n += words[i] >> 55 & 1;
+        return n;
+}
+
+static void soft_dirty(void) {
+        struct herd herd = herd_start(2, SEED);
+        struct mergemod_merge merge = {};
+        char path[64];
+        FILE *f;
+
+        snprintf(path, sizeof(path), "/proc/%d/clear_refs", (int)herd.peers[0].pid);
+        f = fopen(path, "we");
+        check(f && fputs("4", f) >= 0 && fclose(f) == 0);
+        peer_call(&herd.peers[0], held_write, 7);
+        peer_call(&herd.peers[0], held_write, 7);
+        check_equal(dirty_pages(herd.peers[0].pid), 1);
+        check_equal(herd_merge(&herd, &merge), 2 * HELD);
+        check_equal(dirty_pages(herd.peers[0].pid), 1);
+        check_equal(dirty_pages(herd.peers[1].pid), HELD);
+        herd_end(&herd);
+}
+
 static void exits(void) {
         struct herd herd = merged_herd(SEED);
         int status;
@@ -199,7 +234,7 @@ static void memory(void) {
         static struct mergemod_element elements[4 * MANY];
         struct herd herd = herd_start(4, SEED);
         struct mergemod_merge merge = {};
-        long before, after;
+        long before, after = 0;
 
         for (size_t i = 0; i < herd.n; i++) {
                 peer_call(&herd.peers[i], hold_many, SEED);
@@ -210,7 +245,13 @@ static void memory(void) {
         check_equal(device_merge(herd.fd, &merge, elements, 4 * MANY), 0);
         check_equal(merge.merged, 4 * MANY);
         pages_settle();
-        after = kib_of(0, "MemFree");
+        /* Lists of free pages per CPU do not count as free, and are shortened in time. */
+        for (int i = 0; i < 20; i++) {
+                after = kib_of(0, "MemFree");
+                if (after - before >= (4 - 1) * MANY * 4 * 9 / 10)
+                        break;
+                sleep(1);
+        }
         printf("# %lu KiB merged, %ld KiB more free\n", 4 * MANY * 4UL, after - before);
         check_at_least(after - before, (4 - 1) * MANY * 4 * 3 / 4);
         check_equal(device_stats(herd.fd).frames, MANY);
@@ -227,6 +268,7 @@ int main(int argc, char **argv) {
                 { "merged pages: mprotect", protects },
                 { "merged pages: madvise", advices },
                 { "merged pages: mlock", locks },
+                { "merged pages: soft-dirty bits", soft_dirty },
                 { "merged pages: exit and SIGKILL", exits },
                 { "merged pages: RSS counters", counters },
                 { "merged pages: memory is free, frames go when nobody is left", memory },
