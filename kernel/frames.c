@@ -284,7 +284,9 @@ unsigned long frames_sweep(unsigned long n)
  */
 int frames_init(void)
 {
-	table.n_buckets = min(roundup_pow_of_two(max(frames_max() / 2, 1024UL)), BUCKETS_MAX);
+	unsigned long n_wanted = clamp(frames_max() / 2, 1024UL, BUCKETS_MAX);
+
+	table.n_buckets = roundup_pow_of_two(n_wanted);
 	table.buckets = kvcalloc(table.n_buckets, sizeof(*table.buckets), GFP_KERNEL);
 	if (!table.buckets)
 		return -ENOMEM;

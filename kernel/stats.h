@@ -8,9 +8,7 @@
 
 struct attribute_group;
 
-/**
- * enum counter - counters, named as in struct mergemod_stats
- */
+/* Named as in struct mergemod_stats, where it says what they count. */
 enum counter {
 	STAT_MERGED,
 	STAT_ZERO_MERGED,
