@@ -70,7 +70,11 @@ struct mergemod_stats device_stats(int fd) {
 }
 
 uint64_t device_unmerge(int fd, uint32_t target, uintptr_t address, size_t n_pages, uint32_t flags) {
-        struct mergemod_range range = { .start = address, .end = address + n_pages * PAGE, .target = target };
+        struct mergemod_range range = {
+                .start = address,
+                .end = address + n_pages * PAGE,
+                .target = target,
+        };
         struct mergemod_ranges ranges = { .ranges = (uintptr_t)&range, .n_ranges = 1, .flags = flags };
 
         check_equal(device_call(fd, MERGEMOD_UNMERGE, &ranges), 0);

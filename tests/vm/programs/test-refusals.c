@@ -150,8 +150,9 @@ static void merge_arguments(void) {
 
 /* The status of merging a page of this process. */
 static int own_status(void *page) {
+        struct mergemod_merge merge = {};
         int fd = device_open();
-        int status = held_merge_one(fd, device_attach(fd, getpid()), (uintptr_t)page, (struct mergemod_merge){});
+        int status = held_merge_one(fd, device_attach(fd, getpid()), (uintptr_t)page, merge);
 
         close(fd);
         return status;

@@ -9,8 +9,8 @@
 
 #define SEED 21
 
-static uint32_t scan(const struct herd *herd, unsigned long call, uint32_t flags, uint64_t start, uint64_t end,
-                     struct mergemod_page *pages, uint32_t n) {
+static uint32_t scan(const struct herd *herd, unsigned long call, uint32_t flags, uint64_t start,
+                     uint64_t end, struct mergemod_page *pages, uint32_t n) {
         struct mergemod_scan scan = { .target = herd->targets[0], .flags = flags, .start = start, .end = end,
                                       .pages = (uintptr_t)pages, .n_pages = n,
                                       .seed = call == MERGEMOD_PAGES ? 0 : 99 };
@@ -54,11 +54,13 @@ static void filters(void) {
 
         check_equal(herd_merge(&herd, &merge), HELD);
         check_equal(scan(&herd, MERGEMOD_SCAN, 0, HELD_ADDRESS, end, pages, 2 * HELD), 0);
-        check_equal(scan(&herd, MERGEMOD_SCAN, MERGEMOD_SCAN_MERGED, HELD_ADDRESS, end, pages, 2 * HELD), HELD);
+        check_equal(scan(&herd, MERGEMOD_SCAN, MERGEMOD_SCAN_MERGED, HELD_ADDRESS, end, pages, 2 * HELD),
+                    HELD);
         check_equal(pages[0].flags, MERGEMOD_PAGE_MERGED);
         peer_call(&herd.peers[0], held_fill, 0);
         check_equal(scan(&herd, MERGEMOD_SCAN, 0, HELD_ADDRESS, end, pages, 2 * HELD), 0);
-        check_equal(scan(&herd, MERGEMOD_SCAN, MERGEMOD_SCAN_ZEROS, HELD_ADDRESS, end, pages, 2 * HELD), HELD);
+        check_equal(scan(&herd, MERGEMOD_SCAN, MERGEMOD_SCAN_ZEROS, HELD_ADDRESS, end, pages, 2 * HELD),
+                    HELD);
         check_equal(pages[0].flags, MERGEMOD_PAGE_ZEROS);
         check_equal(herd_merge(&herd, &merge), HELD);
         check_equal(scan(&herd, MERGEMOD_PAGES, 0, HELD_ADDRESS, end, pages, 2 * HELD), HELD);
@@ -67,14 +69,18 @@ static void filters(void) {
         herd_end(&herd);
 }
 
+#define SPARSE 0x100000000000UL
+#define SPARSE_BYTES (1UL << 45)
+#define SPARSE_PAGE (SPARSE + (1UL << 44) + 5 * PAGE)
+
 static long hold_sparse(long unused) {
-        char *sparse = mmap((void *)0x100000000000UL, 1UL << 45, PROT_READ | PROT_WRITE,
+        void *sparse = mmap((void *)SPARSE, SPARSE_BYTES, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 
         if (sparse == MAP_FAILED)
                 return -1;
-        madvise(sparse, 1UL << 45, MADV_NOHUGEPAGE);
-        memset(sparse + (1UL << 44) + 5 * PAGE, 1, PAGE);
+        madvise(sparse, SPARSE_BYTES, MADV_NOHUGEPAGE);
+        memset((void *)SPARSE_PAGE, 1, PAGE);
         pages_settle();
         return 0;
 }
@@ -86,8 +92,8 @@ static void sparse(void) {
         check_equal(peer_call(&herd.peers[0], hold_sparse, 0), 0);
         herd.targets[0] = device_attach(herd.fd, herd.peers[0].pid);
         alarm(20);
-        check_equal(scan(&herd, MERGEMOD_SCAN, 0, 0x100000000000UL, 0x100000000000UL + (1UL << 45), pages, 4), 1);
-        check_equal(pages[0].address, 0x100000000000UL + (1UL << 44) + 5 * PAGE);
+        check_equal(scan(&herd, MERGEMOD_SCAN, 0, SPARSE, SPARSE + SPARSE_BYTES, pages, 4), 1);
+        check_equal(pages[0].address, SPARSE_PAGE);
         herd_end(&herd);
 }
 

@@ -60,7 +60,8 @@ static void look_at_all(struct area *area) {
 }
 
 static void map(struct area *area, char *where) {
-        area->pages = mmap(where, N * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        area->pages = mmap(where, N * PAGE, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
         check(area->pages == where);
         memset(area->seeds, 0, sizeof(area->seeds));
 }
@@ -211,7 +212,8 @@ static void merger(unsigned number) {
         for (unsigned round = number; !board->stop; round++) {
                 merge_all(fd, targets, round % 3);
                 if (round % 8 == 0)
-                        board->unmerged += device_unmerge(fd, targets[round / 8 % WORKERS], (uintptr_t)AREA(0),
+                        board->unmerged += device_unmerge(fd, targets[round / 8 % WORKERS],
+                                                          (uintptr_t)AREA(0),
                                                           (AREA_END - (uintptr_t)AREA(0)) / PAGE,
                                                           MERGEMOD_UNMERGE_ZERO);
         }
@@ -253,7 +255,8 @@ static void stress(void) {
                 check_equal(waitpid(mergers[i], &status, 0), mergers[i]);
                 check_equal(status, 0);
         }
-        printf("# %lu rounds, %lu pages merged, %lu unmerged\n", board->rounds, board->merged, board->unmerged);
+        printf("# %lu rounds, %lu pages merged, %lu unmerged\n", board->rounds, board->merged,
+               board->unmerged);
         check_at_least(board->merged, 1000);
 }
 

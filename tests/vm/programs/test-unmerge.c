@@ -15,7 +15,8 @@ static void contents(void) {
 
         check_equal(herd_merge(&herd, &merge), 2 * HELD);
         before = device_stats(herd.fd).unmerged;
-        check_equal(device_unmerge(herd.fd, herd.targets[0], HELD_ADDRESS, HELD, MERGEMOD_UNMERGE_SINGLE), 0);
+        check_equal(device_unmerge(herd.fd, herd.targets[0], HELD_ADDRESS, HELD, MERGEMOD_UNMERGE_SINGLE),
+                    0);
         check_equal(device_unmerge(herd.fd, herd.targets[0], HELD_ADDRESS, HELD, 0), HELD);
         check_equal(device_unmerge(herd.fd, herd.targets[0], HELD_ADDRESS, HELD, 0), 0);
         check_equal(pages_shared(herd.peers[0].pid, herd.peers[1].pid, HELD_ADDRESS, HELD), 0);
@@ -34,7 +35,8 @@ static void zeros(void) {
         check_equal(herd_merge(&herd, &merge), HELD);
         check_equal(device_unmerge(herd.fd, herd.targets[0], 0, 1UL << 34, 0), 0);
         check_equal(device_unmerge(herd.fd, herd.targets[0], HELD_ADDRESS, HELD, 0), 0);
-        check_equal(device_unmerge(herd.fd, herd.targets[0], HELD_ADDRESS, HELD, MERGEMOD_UNMERGE_ZERO), HELD);
+        check_equal(device_unmerge(herd.fd, herd.targets[0], HELD_ADDRESS, HELD, MERGEMOD_UNMERGE_ZERO),
+                    HELD);
         check_equal(pages_zero(herd.peers[0].pid, HELD_ADDRESS, HELD), 0);
         check_equal(herd_wrong(&herd, 0), 0);
         herd_end(&herd);
