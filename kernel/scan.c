@@ -47,15 +47,28 @@ struct scanner {
 	unsigned long hash_count;
 };
 
-static u32 area_flags(struct vm_area_struct *vma)
+/**
+ * struct area_kind - what remains to be known of an area when its mm is unlocked
+ * @flags: MERGEMOD_PAGE_* that its pages have in common
+ * @anonymous: a page that belongs to nothing is a shared frame; elsewhere a file lost it
+ */
+struct area_kind {
+	u32 flags;
+	bool anonymous;
+};
+
+static struct area_kind area_kind(struct vm_area_struct *vma)
 {
-	return (area_check(vma) ? MERGEMOD_PAGE_REFUSED : 0) |
-	       (area_has_file_pages(vma) ? MERGEMOD_PAGE_FILE_AREA : 0);
+	return (struct area_kind){
+		.flags = (area_check(vma) ? MERGEMOD_PAGE_REFUSED : 0) |
+			 (area_has_file_pages(vma) ? MERGEMOD_PAGE_FILE_AREA : 0),
+		.anonymous = vma_is_anonymous(vma),
+	};
 }
 
-static struct mergemod_page describe(const struct mapping *mapping, u32 flags)
+static struct mergemod_page describe(const struct mapping *mapping, const struct area_kind *kind)
 {
-	struct mergemod_page ret = { .address = mapping->address, .flags = flags };
+	struct mergemod_page ret = { .address = mapping->address, .flags = kind->flags };
 	struct folio *folio;
 
 	if (mapping->huge)
@@ -69,7 +82,7 @@ static struct mergemod_page describe(const struct mapping *mapping, u32 flags)
 	ret.frame = page_to_pfn(mapping->page);
 	if (folio_test_ksm(folio))
 		ret.flags |= MERGEMOD_PAGE_KSM;
-	else if (page_is_merged(mapping->page))
+	else if (kind->anonymous && page_is_merged(mapping->page))
 		ret.flags |= MERGEMOD_PAGE_MERGED;
 	else if (!folio_test_anon(folio))
 		ret.flags |= MERGEMOD_PAGE_FILE;
@@ -109,9 +122,9 @@ static void add_hash(struct scanner *scanner, struct mergemod_page *page, struct
 	scanner->hash_count++;
 }
 
-static void take_page(struct scanner *scanner, const struct mapping *mapping, u32 flags)
+static void take_page(struct scanner *scanner, const struct mapping *mapping, const struct area_kind *kind)
 {
-	struct mergemod_page page = describe(mapping, flags);
+	struct mergemod_page page = describe(mapping, kind);
 
 	if (scanner->wanted && !scanner->wanted(scanner, &page))
 		return;
@@ -130,8 +143,8 @@ static int scan_some(struct scanner *scanner)
 	struct mm_struct *mm = scanner->use.mm;
 	unsigned long address = call->start;
 	struct vm_area_struct *vma;
+	struct area_kind kind = {};
 	unsigned int n = 0;
-	u32 flags = 0;
 
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
@@ -139,9 +152,9 @@ static int scan_some(struct scanner *scanner)
 	if (!vma || vma->vm_start >= call->end) {
 		address = call->end;
 	} else {
-		flags = area_flags(vma);
+		kind = area_kind(vma);
 		address = max(address, vma->vm_start);
-		if (scanner->wanted && !scan_wants_area(scanner, flags))
+		if (scanner->wanted && !scan_wants_area(scanner, kind.flags))
 			address = min_t(unsigned long, vma->vm_end, call->end);
 		else
 			n = walk_gather(vma, &address, min_t(unsigned long, vma->vm_end, call->end),
@@ -152,7 +165,7 @@ static int scan_some(struct scanner *scanner)
 
 	scanner->n_pages = 0;
 	for (unsigned int i = 0; i < n; i++)
-		take_page(scanner, &scanner->mappings[i], flags);
+		take_page(scanner, &scanner->mappings[i], &kind);
 	walk_release(scanner->mappings, n);
 	call->start = address;
 	return 0;
@@ -196,14 +209,16 @@ static int hash_some(struct scanner *scanner)
 	for (unsigned int i = 0; i < scanner->n_pages; i++) {
 		unsigned long address = scanner->pages[i].address;
 		struct mapping *mapping = &scanner->mappings[i];
+		struct area_kind kind;
 
 		*mapping = (struct mapping){};
 		vma = find_vma(mm, address);
 		scanner->pages[i] = (struct mergemod_page){ .address = address, .status = -ENODATA };
 		if (!vma || vma->vm_start > address || !IS_ALIGNED(address, PAGE_SIZE))
 			continue;
+		kind = area_kind(vma);
 		if (walk_gather(vma, &address, address + PAGE_SIZE, mapping, 1))
-			scanner->pages[i] = describe(mapping, area_flags(vma));
+			scanner->pages[i] = describe(mapping, &kind);
 	}
 	mmap_read_unlock(mm);
 

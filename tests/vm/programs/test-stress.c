@@ -27,7 +27,7 @@ static unsigned seconds = 60;
 
 /* Shared by all. */
 static struct board {
-        atomic_bool stop;
+        atomic_bool stop, stop_merging;
         atomic_ulong rounds, merged, unmerged;
         pid_t workers[WORKERS];
 } *board;
@@ -209,7 +209,7 @@ static void merger(unsigned number) {
 
         for (size_t i = 0; i < WORKERS; i++)
                 targets[i] = device_attach(fd, board->workers[i]);
-        for (unsigned round = number; !board->stop; round++) {
+        for (unsigned round = number; !board->stop_merging; round++) {
                 merge_all(fd, targets, round % 3);
                 if (round % 8 == 0)
                         board->unmerged += device_unmerge(fd, targets[round / 8 % WORKERS],
@@ -246,13 +246,14 @@ static void stress(void) {
         for (size_t i = 0; i < MERGERS; i++)
                 mergers[i] = start(merger, i);
         sleep(seconds);
+        board->stop_merging = true;
+        for (size_t i = 0; i < MERGERS; i++) {
+                check_equal(waitpid(mergers[i], &status, 0), mergers[i]);
+                check_equal(status, 0);
+        }
         board->stop = true;
         for (size_t i = 0; i < WORKERS; i++) {
                 check_equal(waitpid(board->workers[i], &status, 0), board->workers[i]);
-                check_equal(status, 0);
-        }
-        for (size_t i = 0; i < MERGERS; i++) {
-                check_equal(waitpid(mergers[i], &status, 0), mergers[i]);
                 check_equal(status, 0);
         }
         printf("# %lu rounds, %lu pages merged, %lu unmerged\n", board->rounds, board->merged,
