@@ -101,11 +101,16 @@ static void on_registered(void *userdata, const union worker_packet *row)
                         log_debug_errno(a->error, "Cannot register memory of process %d: %m",
                                         j->targets[planned->target].pid);
         }
-        if (ranges_subtract(planned->ranges, planned->n, a->ranges, a->n, &left, &n_left) < 0)
+        /* An injector that was killed or kept waiting may have left the target on its way to the call. */
+        if (a->error == -ECANCELED || a->error == -ETIMEDOUT) {
+                planned->n_undone = 0;
                 return;
-        free(planned->ranges);
-        planned->ranges = left;
-        planned->n = n_left;
+        }
+        if (ranges_subtract(planned->undone, planned->n_undone, a->ranges, a->n, &left, &n_left) < 0)
+                return;
+        free(planned->undone);
+        planned->undone = left;
+        planned->n_undone = n_left;
 }
 
 static void on_register_done(void *userdata, int error)
@@ -119,8 +124,8 @@ static void on_register_done(void *userdata, int error)
                 fail_call(j, error);
                 return;
         }
-        if (g && planned->n > 0)
-                (void) registry_remove(&j->manager->registry, g, planned->ranges, planned->n);
+        if (g)
+                (void) registry_remove(&j->manager->registry, g, planned->undone, planned->n_undone);
         j->next++;
         job_set_progress(j, (j->part + PROGRESS_CENSUS +
                              (PROGRESS_REGISTERED - PROGRESS_CENSUS) * (double) j->next /
@@ -140,7 +145,7 @@ static void forget_rest(struct job *j)
                 struct registered *g = registry_find(registry, t->pid, t->start_ticks);
 
                 if (g)
-                        (void) registry_remove(registry, g, planned->ranges, planned->n);
+                        (void) registry_remove(registry, g, planned->undone, planned->n_undone);
         }
         (void) registry_save(registry);
 }
@@ -174,7 +179,7 @@ static void leave_strayed(struct job *j)
                 (void) report_count(&j->report.refused, "changed trust domain", planned->n_pages);
                 j->manager->n_failed_total += planned->n_pages;
                 if (g)
-                        (void) registry_remove(registry, g, planned->ranges, planned->n);
+                        (void) registry_remove(registry, g, planned->undone, planned->n_undone);
         }
 }
 
@@ -212,16 +217,22 @@ static void register_next(struct job *j)
 }
 
 /* Written down before the first target is touched, so that a service that is killed in between
- * knows its own afterwards. */
+ * knows its own afterwards. What it says of earlier tries stays: an injector outlives its worker, and
+ * what it registers meanwhile looks as if the process had done it itself. */
 static int note_plan(struct job *j)
 {
         struct registry *registry = &j->manager->registry;
         int r;
 
         for (size_t i = 0; i < j->n_ranges; i++) {
-                const struct job_ranges *planned = &j->ranges[i];
+                struct job_ranges *planned = &j->ranges[i];
                 const struct job_target *t = &j->targets[planned->target];
+                const struct registered *g = registry_find(registry, t->pid, t->start_ticks);
 
+                r = ranges_subtract(planned->ranges, planned->n, g ? g->ranges : NULL, g ? g->n_ranges : 0,
+                                    &planned->undone, &planned->n_undone);
+                if (r < 0)
+                        return r;
                 r = registry_add(registry, t->pid, t->start_ticks, t->dir_fd, t->pid_fd,
                                  j->report.domains[t->domain].text, planned->ranges, planned->n);
                 if (r < 0)

@@ -112,8 +112,10 @@ void job_clear_targets(struct job *j)
 
 void job_clear_ranges(struct job *j)
 {
-        for (size_t i = 0; i < j->n_ranges; i++)
+        for (size_t i = 0; i < j->n_ranges; i++) {
                 free(j->ranges[i].ranges);
+                free(j->ranges[i].undone);
+        }
         free(j->ranges);
         j->ranges = NULL;
         j->n_ranges = 0;

@@ -44,6 +44,9 @@ struct job_ranges {
         struct worker_range *ranges;
         size_t n;
         uint64_t n_pages;
+        /* To register: of them, what is neither done nor was noted as ours before. */
+        struct worker_range *undone;
+        size_t n_undone;
 };
 
 struct job {
