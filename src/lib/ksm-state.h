@@ -14,7 +14,7 @@ enum ksm_knob {
         KSM_SLEEP_MILLISECS,
         KSM_SMART_SCAN,
         KSM_USE_ZERO_PAGES,
-        KSM_RUN,
+        KSM_RUN, /* changed after all others */
         KSM_KNOB_MAX_,
 };
 const char *ksm_knob_name(enum ksm_knob knob);

@@ -126,29 +126,35 @@ static bool advisor_is_on(int root_fd)
         return read_value(root_fd, KSM_ADVISOR_MODE, mode) >= 0 && !streq(mode, "none");
 }
 
+static int put_back_knob(int root_fd, const struct ksm_state *state, enum ksm_knob knob)
+{
+        const struct ksm_change *c = state->changes + knob;
+        char now[KSM_VALUE_BYTES];
+        int r;
+
+        if (!c->ours[0])
+                return 0;
+        r = read_value(root_fd, knob, now);
+        if (r == -ENOENT || r == -EINVAL) /* what we cannot read is not ours */
+                return 0;
+        if (r < 0)
+                return r;
+        if (!streq(now, c->ours) || (knob == KSM_PAGES_TO_SCAN && advisor_is_on(root_fd)))
+                return 0;
+        return write_knob(root_fd, ksm_knob_name(knob), c->before);
+}
+
+/* `run` last: writing it waits for a lock that ksmd hardly lets go of before it sleeps as it used to. */
 static int put_back(int root_fd, const struct ksm_state *state)
 {
-        int r = 0;
+        int r = 0, q;
 
-        for (int k = KSM_KNOB_MAX_ - 1; k >= 0; k--) {
-                const struct ksm_change *c = state->changes + k;
-                char now[KSM_VALUE_BYTES];
-                int q;
-
-                if (!c->ours[0])
-                        continue;
-                q = read_value(root_fd, k, now);
-                if (q == -ENOENT || q == -EINVAL) /* what we cannot read is not ours */
-                        continue;
-                if (q >= 0) {
-                        if (!streq(now, c->ours) || (k == KSM_PAGES_TO_SCAN && advisor_is_on(root_fd)))
-                                continue;
-                        q = write_knob(root_fd, ksm_knob_name(k), c->before);
-                }
-                if (q < 0 && r >= 0)
-                        r = q;
+        for (int k = KSM_RUN - 1; k >= 0; k--) {
+                q = put_back_knob(root_fd, state, k);
+                r = r < 0 ? r : q;
         }
-        return r;
+        q = put_back_knob(root_fd, state, KSM_RUN);
+        return r < 0 ? r : q;
 }
 
 static int apply(int root_fd, const struct ksm_state *state)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "children.h"
@@ -92,6 +93,8 @@ static unsigned one_round(enum victim victim, bool unmerge, unsigned delay_usec)
         children_start(&h, UID_FIRST, c, pids, N);
         for (size_t i = 0; i < N; i++)
                 child_area(c[i], PAGES, 41, 1);
+        /* Busy whenever a processor is free, but not in the way of those who are to be killed. */
+        g_assert_no_errno(setpriority(PRIO_PROCESS, (id_t)pids[0], 19));
         child_say(c[0], "threads");
 
         if (unmerge)
