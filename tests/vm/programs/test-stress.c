@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Processes that write, move, map, fork and look at their pages while two others merge and unmerge them:
- * no byte may be wrong. */
+ * no byte may be wrong. For a minute, or until VM_COUNT pages are merged, but not longer than VM_SECONDS. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -24,6 +24,7 @@
 #define AREA_END 0x210000000000UL
 
 static unsigned seconds = 60;
+static unsigned long count = -1;
 
 /* Shared by all. */
 static struct board {
@@ -245,7 +246,8 @@ static void stress(void) {
                 board->workers[i] = start(start_worker, i);
         for (size_t i = 0; i < MERGERS; i++)
                 mergers[i] = start(merger, i);
-        sleep(seconds);
+        for (time_t end = time(NULL) + seconds; time(NULL) < end && board->merged < count;)
+                sleep(1);
         board->stop_merging = true;
         for (size_t i = 0; i < MERGERS; i++) {
                 check_equal(waitpid(mergers[i], &status, 0), mergers[i]);
@@ -258,6 +260,7 @@ static void stress(void) {
         }
         printf("# %lu rounds, %lu pages merged, %lu unmerged\n", board->rounds, board->merged,
                board->unmerged);
+        printf("# total stress %lu\n", board->merged);
         check_at_least(board->merged, 1000);
 }
 
@@ -280,9 +283,9 @@ int main(int argc, char **argv) {
                 { "stress: writes, forks and moves while pages are merged", stress },
                 { "stress: no frame is left", gone },
         };
-        const char *given = getenv("STRESS_SECONDS");
-
-        if (given)
-                seconds = atoi(given);
+        if (getenv("VM_COUNT"))
+                count = strtoul(getenv("VM_COUNT"), NULL, 10);
+        if (getenv("VM_SECONDS"))
+                seconds = atoi(getenv("VM_SECONDS"));
         return CASES_RUN(argc, argv, cases);
 }
