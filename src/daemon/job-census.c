@@ -229,6 +229,18 @@ static void on_census_done(void *userdata, int error)
         census_next(j);
 }
 
+static void adopted(struct job *j)
+{
+        int r = sort_out(j);
+
+        if (r < 0) {
+                job_fail_errno(j, r, "Cannot take over the children of registered processes");
+                return;
+        }
+        j->next = 0;
+        disinherit_next(j);
+}
+
 static void census_next(struct job *j)
 {
         union worker_packet p;
@@ -243,13 +255,7 @@ static void census_next(struct job *j)
                         fail_call(j, r);
                 return;
         }
-        r = sort_out(j);
-        if (r < 0) {
-                job_fail_errno(j, r, "Cannot take over the children of registered processes");
-                return;
-        }
-        j->next = 0;
-        disinherit_next(j);
+        job_adopt(j, adopted);
 }
 
 void job_census(struct job *j)

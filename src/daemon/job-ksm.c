@@ -4,7 +4,8 @@
 
 #define KSM_POLL_USEC (20U * 1000U)
 
-/* ksmd does not count a pass over nothing: when it has not run for so long, it is done. */
+/* ksmd does not count a pass over nothing: when it has not run for so long, on top of the sleep that it
+ * was set to, it is done. */
 #define KSM_IDLE_USEC (500U * 1000U)
 
 /* Beyond this ksmd is not working for us: stuck, or somebody else set it to crawl. */
@@ -50,7 +51,7 @@ static bool is_idle(struct job *j, const struct mm_ksm_counters *counters, uint6
                 j->ksm.last_activity = activity;
                 j->ksm.idle_since_usec = now;
         }
-        return now - j->ksm.idle_since_usec >= KSM_IDLE_USEC;
+        return now - j->ksm.idle_since_usec >= KSM_IDLE_USEC + 2U * counters->sleep_millisecs * 1000U;
 }
 
 static int on_poll(sd_event_source *source, uint64_t usec, void *userdata)

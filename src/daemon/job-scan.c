@@ -6,7 +6,8 @@
 #include "shared/log.h"
 #include "shared/names.h"
 
-/* How often a job begins again because the worker had to be replaced. */
+/* How often a job begins again because the worker died. One that was held up does not count: whoever
+ * did that is left out from then on. */
 #define RESTARTS_MAX 16U
 
 /* Each pass reads all memory again: more of them than this and BookkeepingMax= is simply too small. */
@@ -47,7 +48,9 @@ bool job_retry(struct job *j, int error)
 
         if (j->type == JOB_UNMERGE || (error != -ETIMEDOUT && error != -EPIPE))
                 return false;
-        if (j->n_restarts++ >= RESTARTS_MAX)
+        if (error == -EPIPE && j->n_restarts++ >= RESTARTS_MAX)
+                return false;
+        if (error == -ETIMEDOUT && !j->busy)
                 return false;
         /* The new worker has put KSM back. */
         m->driving = false;
@@ -79,6 +82,9 @@ static void on_grouped(void *userdata, const union worker_packet *row)
         struct job *j = userdata;
         struct report *r = &j->report;
 
+        /* A merge whose worker was replaced comes by a second time. */
+        if (j->grouped)
+                return;
         switch (row->header.type) {
         case WORKER_ROW_OWNER:
                 (void) report_add_owner(r, &row->owner,
@@ -99,6 +105,7 @@ static void on_grouped(void *userdata, const union worker_packet *row)
 
 void job_next_part(struct job *j)
 {
+        j->grouped = false;
         if (++j->part < j->n_parts && !j->cancelled) {
                 begin_part(j);
                 return;
@@ -115,6 +122,7 @@ static void on_group_done(void *userdata, int error)
                 fail_call(j, error);
                 return;
         }
+        j->grouped = true;
         clock_gettime(CLOCK_REALTIME, &ts);
         j->manager->last_scan_usec = (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
         if (j->type == JOB_MERGE)
@@ -303,8 +311,10 @@ static void begin_part(struct job *j)
         union worker_packet p;
         int r;
 
-        if (j->part == 0)
+        if (j->part == 0) {
                 report_restart(&j->report);
+                j->grouped = false;
+        }
         j->report.n_processes = 0;
         job_clear_ranges(j);
         job_set_state(j, JOB_SCANNING);

@@ -40,8 +40,11 @@ static void on_advised(void *userdata, const union worker_packet *row)
                 (void) report_count(&j->report.skipped, mm_inject_result_name(a->result), 1);
         else if (j->ranges_done == 0)
                 (void) report_count(&j->report.skipped, "memory ran out", 1);
-        if (g && a->n > 0)
+        if (g && a->n > 0) {
+                /* Its children still have what they inherited. */
+                registry_remember(&j->manager->registry, g->domain, g->start_ticks, a->ranges, a->n);
                 (void) registry_remove(&j->manager->registry, g, a->ranges, a->n);
+        }
 }
 
 static void on_advise_done(void *userdata, int error)
@@ -205,7 +208,7 @@ static void on_counted(void *userdata, int error)
         next(j);
 }
 
-void job_unmerge(struct job *j)
+static void plan(struct job *j)
 {
         int r;
 
@@ -228,4 +231,10 @@ void job_unmerge(struct job *j)
         }
         /* How much memory it takes depends on what is merged now. */
         refresh_start(&j->refresh, &j->manager->registry, j->manager->worker, on_counted, j);
+}
+
+void job_unmerge(struct job *j)
+{
+        j->generation = worker_generation(j->manager->worker);
+        job_adopt(j, plan);
 }

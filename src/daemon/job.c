@@ -133,6 +133,7 @@ static void stop_working(struct job *j)
         j->timer = sd_event_source_disable_unref(j->timer);
         job_clear_targets(j);
         job_clear_ranges(j);
+        free(TAKE_PTR(j->adopt.ranges));
 }
 
 struct job *job_free(struct job *j)

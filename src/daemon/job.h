@@ -80,6 +80,7 @@ struct job {
         uint32_t part, n_parts;
         uint64_t seed;
         bool matched, incomplete;
+        bool grouped; /* the part at hand, and its figures are in the report */
         uint64_t n_looked, n_marked;
         uint32_t domain; /* merged, once it is chosen */
         bool chosen;
@@ -89,6 +90,14 @@ struct job {
         uint64_t n_saved, n_shared; /* by the part at hand */
         struct refresh refresh;
         struct job_target *busy; /* that the running call is about */
+
+        /* While children are looked for. */
+        struct {
+                void (*then)(struct job *j);
+                struct worker_range *ranges; /* that the target at hand has registered */
+                size_t n;
+                bool incomplete;
+        } adopt;
 
         /* While ksmd works for the job. */
         struct {
@@ -150,6 +159,9 @@ bool job_retry(struct job *j, int error);
 /* job-merge.c: groups -> shared memory. Ends in job_next_part(). */
 void job_merge(struct job *j);
 void job_plan(struct job *j);
+
+/* job-adopt.c: takes over who has inherited what we registered, then calls @then. */
+void job_adopt(struct job *j, void (*then)(struct job *j));
 
 /* job-census.c: who else has memory in KSM's hands. Ends in job_plan(). */
 void job_census(struct job *j);

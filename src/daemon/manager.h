@@ -60,7 +60,7 @@ struct Manager {
                 pid_t pid;
                 uint64_t start_ticks;
                 uint64_t until_usec;
-        } hung[16];
+        } hung[1024];
         size_t next_hung;
 
         uint64_t n_scanned_total, n_merged_total, n_failed_total;

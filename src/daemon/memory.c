@@ -75,22 +75,24 @@ static uint64_t needed_within(const struct memory_need *needs, size_t n, const c
         return sum;
 }
 
-static bool asked_before(const struct memory_need *needs, size_t i)
+static int compare_needs(const void *a, const void *b)
 {
-        for (size_t k = 0; k < i; k++)
-                if (needs[k].cgroup && streq(needs[k].cgroup, needs[i].cgroup))
-                        return true;
-        return false;
+        const struct memory_need *x = a, *y = b;
+
+        return strcmp(x->cgroup ?: "", y->cgroup ?: "");
 }
 
-int memory_cgroup_shortage(int cgroup_root_fd, const struct memory_need *needs, size_t n,
+int memory_cgroup_shortage(int cgroup_root_fd, struct memory_need *needs, size_t n,
                            struct memory_shortage *ret)
 {
+        /* Thousands of processes are in a few cgroups, each of which is to be asked once. */
+        if (n > 0)
+                qsort(needs, n, sizeof(*needs), compare_needs);
         for (size_t i = 0; i < n; i++) {
                 _cleanup_(freep) char *path = NULL;
                 char *slash;
 
-                if (!needs[i].cgroup || asked_before(needs, i))
+                if (!needs[i].cgroup || (i > 0 && compare_needs(&needs[i - 1], &needs[i]) == 0))
                         continue;
                 path = strdup(needs[i].cgroup);
                 if (!path)

@@ -25,6 +25,6 @@ struct memory_shortage {
         uint64_t needed, left;
 };
 
-/* 1 and *@ret if there is one, 0 if all fit in, -errno. */
-int memory_cgroup_shortage(int cgroup_root_fd, const struct memory_need *needs, size_t n,
+/* 1 and *@ret if there is one, 0 if all fit in, -errno. Sorts @needs. */
+int memory_cgroup_shortage(int cgroup_root_fd, struct memory_need *needs, size_t n,
                            struct memory_shortage *ret);

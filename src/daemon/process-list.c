@@ -56,8 +56,10 @@ static int on_slice(sd_event_source *source, void *userdata)
 
                 process_list_free(l);
                 done(done_userdata, r);
+                return 0;
         }
-        return 0;
+        /* Behind all that waits by now: nothing may keep the bus waiting, nor be kept by it. */
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 int process_list_new(sd_event *event, int proc_fd, process_list_each_t each, process_list_done_t done,
@@ -82,10 +84,6 @@ int process_list_new(sd_event *event, int proc_fd, process_list_each_t each, pro
         }
         (void) TAKE_FD(fd);
         r = sd_event_add_defer(event, &l->source, on_slice, l);
-        if (r >= 0)
-                r = sd_event_source_set_priority(l->source, SD_EVENT_PRIORITY_IDLE);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(l->source, SD_EVENT_ON);
         if (r < 0) {
                 process_list_free(l);
                 return r;

@@ -7,10 +7,16 @@
 #include "shared/log.h"
 
 /* The file: a line of figures, then for each process a line "process PID START DOMAIN" and its
- * ranges. It lives in /run, so a reboot takes it along. */
+ * ranges, for each domain that had some before "former START DOMAIN" and those. It lives in /run, so a reboot takes it along. */
 
 #define FILE_NAME "registered"
 #define FILE_HEAD "mergemem registered 1"
+
+static void print_ranges(FILE *f, const struct worker_range *ranges, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                fprintf(f, "range %" PRIx64 " %" PRIx64 "\n", ranges[i].start, ranges[i].end);
+}
 
 int registry_save(const struct registry *r)
 {
@@ -32,8 +38,13 @@ int registry_save(const struct registry *r)
                 const struct registered *g = r->items[i];
 
                 fprintf(f, "process %d %" PRIu64 " %s\n", g->pid, g->start_ticks, g->domain);
-                for (size_t k = 0; k < g->n_ranges; k++)
-                        fprintf(f, "range %" PRIx64 " %" PRIx64 "\n", g->ranges[k].start, g->ranges[k].end);
+                print_ranges(f, g->ranges, g->n_ranges);
+        }
+        for (size_t i = r->n_former; i-- > 0;) {
+                const struct former *g = &r->former[i];
+
+                fprintf(f, "former %" PRIu64 " %s\n", g->start_ticks, g->domain);
+                print_ranges(f, g->ranges, g->n_ranges);
         }
         if (fflush(f) != 0 || ferror(f))
                 return errno > 0 ? -errno : -EIO;
@@ -46,12 +57,15 @@ struct loading {
         struct registry *registry;
         int proc_fd;
         struct registered *process; /* that the ranges belong to; NULL: it has ended */
+        char *domain;               /* of one that has ended */
+        uint64_t start_ticks;
         struct worker_range *ranges;
         size_t n_ranges, allocated;
 };
 
 static void loading_done(struct loading *l)
 {
+        free(l->domain);
         free(l->ranges);
 }
 
@@ -62,8 +76,13 @@ static int load_ranges(struct loading *l)
         size_t n = l->n_ranges;
 
         l->n_ranges = 0;
-        if (!g || n == 0)
+        if (n == 0)
                 return 0;
+        if (!g) {
+                if (l->domain)
+                        registry_remember(l->registry, l->domain, l->start_ticks, l->ranges, n);
+                return 0;
+        }
         return registry_add(l->registry, g->pid, g->start_ticks, g->dir_fd, g->pid_fd, g->domain, l->ranges,
                             n);
 }
@@ -89,21 +108,37 @@ static int load_range(struct loading *l, const char *line)
         return 0;
 }
 
+/* The ranges that follow are of one that has ended. */
+static int set_former(struct loading *l, uint64_t start_ticks, const char *domain)
+{
+        l->start_ticks = start_ticks;
+        l->domain = strdup(domain);
+        return l->domain ? 0 : -ENOMEM;
+}
+
+static int load_former(struct loading *l, const char *line)
+{
+        uint64_t start_ticks;
+        int domain = -1;
+
+        if (sscanf(line, "former %" SCNu64 " %n", &start_ticks, &domain) != 1 || domain < 0)
+                return -EBADMSG;
+        return set_former(l, start_ticks, line + domain);
+}
+
 static int load_process(struct loading *l, const char *line)
 {
         _cleanup_(mm_process_done) struct mm_process p = MM_PROCESS_NULL;
         uint64_t start_ticks;
         int pid, domain = -1, r;
 
-        r = load_ranges(l);
-        if (r < 0)
-                return r;
-        l->process = NULL;
         if (sscanf(line, "process %d %" SCNu64 " %n", &pid, &start_ticks, &domain) != 2 || domain < 0)
                 return -EBADMSG;
         r = mm_process_open(l->proc_fd, pid, true, &p);
         if (r < 0 || p.start_ticks != start_ticks)
-                return r == -ENOMEM || r == -EMFILE || r == -ENFILE ? r : 0;
+                return r == -ENOMEM || r == -EMFILE || r == -ENFILE
+                               ? r
+                               : set_former(l, start_ticks, line + domain);
         r = registry_add(l->registry, pid, start_ticks, p.dir_fd, p.pid_fd, line + domain, NULL, 0);
         if (r < 0)
                 return r;
@@ -114,6 +149,7 @@ static int load_process(struct loading *l, const char *line)
 static int load_line(struct loading *l, unsigned i, const char *line)
 {
         struct registry *r = l->registry;
+        int k;
 
         if (i == 0)
                 return streq(line, FILE_HEAD) ? 0 : -EBADMSG;
@@ -122,9 +158,14 @@ static int load_line(struct loading *l, unsigned i, const char *line)
                               &r->n_shared) == 3
                                ? 0
                                : -EBADMSG;
-        if (strncmp(line, "process ", 8) == 0)
-                return load_process(l, line);
-        return load_range(l, line);
+        if (strncmp(line, "range ", 6) == 0)
+                return load_range(l, line);
+        k = load_ranges(l);
+        if (k < 0)
+                return k;
+        l->process = NULL;
+        free(TAKE_PTR(l->domain));
+        return strncmp(line, "former ", 7) == 0 ? load_former(l, line) : load_process(l, line);
 }
 
 static int load_file(struct registry *r, int proc_fd, FILE *f)

@@ -30,26 +30,43 @@ void registry_done(struct registry *r)
         for (size_t i = 0; i < r->n_items; i++)
                 registered_free(r->items[i]);
         free(r->items);
+        for (size_t i = 0; i < r->n_former; i++)
+                former_done(&r->former[i]);
         *r = (struct registry) {};
+}
+
+/* Where a process of this number and age is, or would be. */
+static size_t find_place(const struct registry *r, pid_t pid, uint64_t start_ticks)
+{
+        size_t low = 0, high = r->n_items;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+                const struct registered *g = r->items[middle];
+
+                if (g->pid < pid || (g->pid == pid && g->start_ticks < start_ticks))
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
 }
 
 struct registered *registry_find(const struct registry *r, pid_t pid, uint64_t start_ticks)
 {
-        for (size_t i = 0; i < r->n_items; i++)
-                if (r->items[i]->pid == pid && r->items[i]->start_ticks == start_ticks)
-                        return r->items[i];
+        size_t i = find_place(r, pid, start_ticks);
+
+        if (i < r->n_items && r->items[i]->pid == pid && r->items[i]->start_ticks == start_ticks)
+                return r->items[i];
         return NULL;
 }
 
 void registry_drop(struct registry *r, struct registered *g)
 {
-        for (size_t i = 0; i < r->n_items; i++) {
-                if (r->items[i] != g)
-                        continue;
-                r->items[i] = r->items[--r->n_items];
-                registered_free(g);
-                break;
-        }
+        size_t i = find_place(r, g->pid, g->start_ticks);
+
+        memmove(r->items + i, r->items + i + 1, (--r->n_items - i) * sizeof(struct registered *));
+        registered_free(g);
         if (r->n_items == 0)
                 r->n_saved = r->n_baseline = r->n_shared = 0;
 }
@@ -59,11 +76,14 @@ static int on_process_exit(sd_event_source *source, int fd, uint32_t events, voi
         struct registry *r = userdata;
 
         for (size_t i = 0; i < r->n_items; i++) {
-                if (r->items[i]->pid_fd != fd)
+                struct registered *g = r->items[i];
+
+                if (g->pid_fd != fd)
                         continue;
                 /* The file is left to the next change: whoever reads it sees who has ended, and when
                  * thousands end at once, each would write all the others anew. */
-                registry_drop(r, r->items[i]);
+                registry_remember(r, g->domain, g->start_ticks, g->ranges, g->n_ranges);
+                registry_drop(r, g);
                 break;
         }
         return 0;
@@ -74,6 +94,7 @@ static int new_registered(struct registry *r, pid_t pid, uint64_t start_ticks, i
 {
         _cleanup_(registered_freep) struct registered *g = NULL;
         struct registered **items;
+        size_t i;
         int k;
 
         g = malloc(sizeof(*g));
@@ -96,8 +117,9 @@ static int new_registered(struct registry *r, pid_t pid, uint64_t start_ticks, i
         k = sd_event_add_io(r->event, &g->exit_source, g->pid_fd, EPOLLIN, on_process_exit, r);
         if (k < 0)
                 return k;
-        *ret = r->items[r->n_items++] = g;
-        g = NULL;
+        i = find_place(r, pid, start_ticks);
+        memmove(r->items + i + 1, r->items + i, (r->n_items++ - i) * sizeof(struct registered *));
+        *ret = r->items[i] = TAKE_PTR(g);
         return 0;
 }
 

@@ -22,11 +22,25 @@ struct registered {
         uint64_t rmap_items;
 };
 
+/* What was registered for a trust domain in processes that have ended or had it undone. Children that
+ * they left behind have it still, and nothing else says where they got it. */
+struct former {
+        char *domain;
+        uint64_t start_ticks; /* of the first such process */
+        struct worker_range *ranges;
+        size_t n_ranges;
+};
+
+#define FORMER_DOMAINS_MAX 16U
+#define FORMER_RANGES_MAX 4096U
+
 struct registry {
         sd_event *event;
         int state_fd;
-        struct registered **items;
+        struct registered **items; /* by pid */
         size_t n_items;
+        struct former former[FORMER_DOMAINS_MAX]; /* the latest first */
+        size_t n_former;
         /* Frames saved, as measured after the last merge, and the pages that were merged then. */
         uint64_t n_saved, n_baseline;
         uint64_t n_shared; /* frames shared */
@@ -50,6 +64,15 @@ int registry_add(struct registry *r, pid_t pid, uint64_t start_ticks, int dir_fd
 /* Takes ranges off again; a process without any is dropped. */
 int registry_remove(struct registry *r, struct registered *g, const struct worker_range *ranges, size_t n);
 void registry_drop(struct registry *r, struct registered *g);
+
+/* registry-former.c: notes that ranges of a process of @domain were ours, as far as memory allows. */
+void registry_remember(struct registry *r, const char *domain, uint64_t start_ticks,
+                       const struct worker_range *ranges, size_t n);
+void former_done(struct former *f);
+/* Whether a process of @domain, begun at @start_ticks, has the registration of @ranges from one of ours,
+ * ended or not, by fork. */
+bool registry_explains(const struct registry *r, const char *domain, uint64_t start_ticks,
+                       const struct worker_range *ranges, size_t n);
 
 /* A trust domain other than @domain that has registered memory, or NULL. */
 const char *registry_other_domain(const struct registry *r, const char *domain);

@@ -147,8 +147,16 @@ bool selector_is_empty(const struct selector *s)
 
 bool selector_names_processes(const struct selector *s)
 {
-        return selector_has(s, SELECTOR_EXE) || selector_has(s, SELECTOR_CGROUP) ||
-               selector_has(s, SELECTOR_UNIT) || selector_has(s, SELECTOR_USER);
+        for (size_t i = 0; i < s->n_values; i++) {
+                const struct selector_value *v = &s->values[i];
+
+                if (v->kind == SELECTOR_EXE || v->kind == SELECTOR_UNIT || v->kind == SELECTOR_USER)
+                        return true;
+                /* The cgroup at the top is everybody's: whoever names it names nobody. */
+                if (v->kind == SELECTOR_CGROUP && v->text[strspn(v->text, "/")])
+                        return true;
+        }
+        return false;
 }
 
 bool selector_value_needs_resolving(const struct selector_value *v)

@@ -7,7 +7,6 @@
 #include <time.h>
 
 #include "daemon/worker-child.h"
-#include "lib/vmflags.h"
 #include "shared/log.h"
 #include "shared/parse.h"
 
@@ -108,39 +107,6 @@ static int call_ksm_start(struct worker_child *w, const struct worker_ksm *ksm)
         return mm_ksm_drive_start(w->ksm_fd, w->state_fd, &settings, &w->drive);
 }
 
-/* Kernels before 6.16 do not say whether memory is registered, and what KSM keeps track of only shows
- * once ksmd came by: there the areas themselves are asked. */
-static int read_ksm(int dir_fd, struct mm_ksm_process *ret)
-{
-        _cleanup_(freep) struct mm_vmflags *flags = NULL;
-        size_t n_flags;
-        int r;
-
-        *ret = (struct mm_ksm_process) { .mergeable = -1 };
-        r = mm_ksm_process_read(dir_fd, ret);
-        if ((r < 0 && r != -ENOENT) || ret->mergeable >= 0)
-                return r;
-        r = mm_vmflags_read(dir_fd, &flags, &n_flags);
-        if (r < 0)
-                return r;
-        ret->mergeable = (mm_vmflags_of(flags, n_flags, 0, UINT64_MAX) & MM_VM_MERGEABLE) != 0;
-        return 0;
-}
-
-static int call_census(struct worker_child *w, int dir_fd)
-{
-        struct mm_ksm_process figures = {};
-        union worker_packet row;
-
-        worker_packet_init(&row, WORKER_ROW_KSM, sizeof(row.ksm_row));
-        row.ksm_row.error = read_ksm(dir_fd, &figures);
-        row.ksm_row.rmap_items = figures.rmap_items;
-        row.ksm_row.merging_pages = figures.merging_pages;
-        row.ksm_row.zero_pages = figures.zero_pages;
-        row.ksm_row.mergeable = figures.mergeable;
-        return worker_child_send(w, &row);
-}
-
 /* Returns the error for WORKER_DONE; errors of the socket show at the next receive. */
 static int call(struct worker_child *w, union worker_packet *p, int fd)
 {
@@ -177,7 +143,9 @@ static int call(struct worker_child *w, union worker_packet *p, int fd)
         case WORKER_COUNT:
                 return worker_child_count(w, &p->ranges, dir_fd);
         case WORKER_CENSUS:
-                return call_census(w, dir_fd);
+                return worker_child_census(w, dir_fd);
+        case WORKER_AREAS:
+                return worker_child_areas(w, dir_fd);
         case WORKER_LIST:
                 return round_list(w, &p->target, dir_fd);
         default:

@@ -93,6 +93,8 @@ int round_measure(struct worker_child *w);
 
 /* worker-count.c */
 int worker_child_count(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd);
+int worker_child_census(struct worker_child *w, int dir_fd);
+int worker_child_areas(struct worker_child *w, int dir_fd);
 
 /* worker-advise.c */
 int worker_child_advise(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd, bool merge);

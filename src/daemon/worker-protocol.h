@@ -31,6 +31,7 @@ enum worker_call {
         WORKER_MEASURE,    /* none: what happened to the plan's pages -> WORKER_ROW_MEASURED */
         WORKER_CENSUS,     /* fd: KSM's figures of a process -> WORKER_ROW_KSM */
         WORKER_COUNT,      /* worker_ranges + fd: what is merged in them now -> WORKER_ROW_KSM */
+        WORKER_AREAS,      /* fd: what a process has registered -> WORKER_ROW_AREAS */
         WORKER_LIST,       /* worker_target + fd: libraries of a process -> WORKER_ROW_LIBRARY */
         WORKER_CALL_MAX_
 };
@@ -48,6 +49,7 @@ enum worker_reply {
         WORKER_ROW_ADVISED,
         WORKER_ROW_MEASURED,
         WORKER_ROW_KSM,
+        WORKER_ROW_AREAS, /* worker_ranges, several if there are many */
         WORKER_ROW_LIBRARY,
 };
 

@@ -4,6 +4,9 @@
 #include "daemon/worker-child.h"
 #include "lib/vmflags.h"
 
+/* Lines of figures that a result can have. */
+#define OWNERS_MAX 4096U
+
 /* Everything that is known of one process while it is looked at. */
 struct look {
         struct mm_areas areas;
@@ -113,14 +116,9 @@ struct round_range *round_find_range(struct round_target *t, uint64_t address)
         return low < t->n_ranges && t->ranges[low].start <= address ? &t->ranges[low] : NULL;
 }
 
-/* The figures' line that memory of this kind and file belongs to. Few hundred lines at most, most
- * look-ups hit one of the last. */
-static int find_owner(struct round *r, uint8_t kind, const struct mm_file_id *file, const char *name,
-                      uint32_t *ret)
+static bool find_known_owner(const struct round *r, uint8_t kind, const struct mm_file_id *file,
+                             const char *name, uint32_t *ret)
 {
-        struct round_owner *owners;
-        char *copy;
-
         for (size_t i = r->n_owners; i-- > 0;) {
                 const struct round_owner *o = &r->owners[i];
 
@@ -128,8 +126,29 @@ static int find_owner(struct round *r, uint8_t kind, const struct mm_file_id *fi
                         continue;
                 if (mm_file_id_known(file) ? mm_file_id_equal(&o->file, file) : streq(o->name, name)) {
                         *ret = (uint32_t) i;
-                        return 0;
+                        return true;
                 }
+        }
+        return false;
+}
+
+/* The figures' line that memory of this kind and file belongs to. Few hundred lines as a rule, most
+ * look-ups hit one of the last. But anybody can give names to his areas: beyond a limit all of one kind
+ * count together. */
+static int find_owner(struct round *r, uint8_t kind, const struct mm_file_id *file, const char *name,
+                      uint32_t *ret)
+{
+        static const struct mm_file_id unknown = {};
+        struct round_owner *owners;
+        char *copy;
+
+        if (find_known_owner(r, kind, file, name, ret))
+                return 0;
+        if (r->n_owners >= OWNERS_MAX) {
+                file = &unknown;
+                name = "others";
+                if (find_known_owner(r, kind, file, name, ret))
+                        return 0;
         }
 
         owners = reallocarray(r->owners, r->n_owners + 1, sizeof(*owners));

@@ -81,6 +81,7 @@ int mm_ksm_read(int root_fd, struct mm_ksm_counters *ret)
                 { "pages_unshared", &c.pages_unshared },
                 { "pages_volatile", &c.pages_volatile },
                 { "max_page_sharing", &c.max_page_sharing },
+                { "sleep_millisecs", &c.sleep_millisecs },
                 { "use_zero_pages", &use_zero_pages },
                 { "pages_scanned", &c.pages_scanned, true },
                 { "ksm_zero_pages", &c.zero_pages, true },

@@ -16,6 +16,7 @@ struct mm_ksm_counters {
         uint64_t pages_scanned; /* Linux 6.6, else 0 */
         uint64_t zero_pages;    /* ksm_zero_pages, Linux 6.6, else 0 */
         uint64_t max_page_sharing;
+        uint64_t sleep_millisecs;
         bool use_zero_pages;
         unsigned run; /* 0 stopped, 1 runs, 2 unmerges */
 };

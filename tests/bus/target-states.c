@@ -53,6 +53,16 @@ static int churn(unsigned n)
         return 0;
 }
 
+/* A child that does nothing, and goes on when its parent is gone. */
+static pid_t orphan(void)
+{
+        pid_t pid = fork();
+
+        while (pid == 0)
+                pause();
+        return pid;
+}
+
 static unsigned char *hanging;
 
 static void *hang_reader(void *unused)
@@ -90,6 +100,7 @@ int states_command(const char *line, char answer[ANSWER_MAX])
         char path[ANSWER_MAX];
         unsigned n;
         int failed;
+        pid_t pid;
 
         if (strcmp(line, "seccomp") == 0)
                 failed = filter_self();
@@ -101,7 +112,11 @@ int states_command(const char *line, char answer[ANSWER_MAX])
                 failed = churn(n);
         else if (sscanf(line, "hang %511s", path) == 1)
                 failed = hang(path);
-        else
+        else if (strcmp(line, "orphan") == 0) {
+                pid = orphan();
+                snprintf(answer, ANSWER_MAX, pid < 0 ? "bad fork" : "ok %d", (int)pid);
+                return 1;
+        } else
                 return 0;
         if (failed)
                 snprintf(answer, ANSWER_MAX, "bad %s: %m", line);

@@ -107,9 +107,10 @@ static void test_cgroup(void)
 static void check_shortage(int root_fd, const struct memory_need *needs, size_t n, const char *cgroup,
                            uint64_t needed, uint64_t available)
 {
+        g_autofree struct memory_need *copy = g_memdup2(needs, n * sizeof(*needs));
         struct memory_shortage s = {};
 
-        g_assert_cmpint(memory_cgroup_shortage(root_fd, needs, n, &s), ==, cgroup ? 1 : 0);
+        g_assert_cmpint(memory_cgroup_shortage(root_fd, copy, n, &s), ==, cgroup ? 1 : 0);
         g_assert_cmpstr(s.cgroup, ==, cgroup);
         g_assert_cmpuint(s.needed, ==, needed);
         g_assert_cmpuint(s.left, ==, available);

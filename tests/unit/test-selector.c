@@ -186,6 +186,7 @@ static void test_contents(void)
                 { SELECTOR_COMM, "x", false, false },
                 { SELECTOR_EXE, "/x", true, true },
                 { SELECTOR_CGROUP, "/x", true, false },
+                { SELECTOR_CGROUP, "/", false, false },
                 { SELECTOR_UNIT, "x", true, false },
                 { SELECTOR_USER, "x", true, true },
                 { SELECTOR_SHLIB, "x", false, false },

@@ -11,6 +11,7 @@
 
 #define PAGE ROUNDS_PAGE
 #define MANY_PAGES 4096U
+#define FILES 5000U
 
 static void test_figures(struct rounds *f, const void *data)
 {
@@ -230,6 +231,46 @@ static void test_owners(struct rounds *f, const void *data)
         child_kill(a);
 }
 
+static void have_files(void *userdata)
+{
+        hide_memory();
+        for (size_t i = 0; i < FILES; i++) {
+                int fd = memfd_create("a", MFD_CLOEXEC);
+                char *page;
+
+                if (fd < 0 || ftruncate(fd, PAGE) < 0)
+                        _exit(1);
+                page = mmap(rounds_place + i * PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
+                            fd, 0);
+                if (page == MAP_FAILED)
+                        _exit(1);
+                *page = 'a';
+                close(fd);
+        }
+}
+
+/* Anybody can map more files than anybody wants to read of: the last of them count together. */
+static void test_many_owners(struct rounds *f, const void *data)
+{
+        _cleanup_(outcome_done) struct outcome o = {};
+        pid_t a = child_start(have_files, NULL);
+        uint64_t n_others = 0;
+
+        begin_round(f);
+        g_assert_cmpuint(scan_process(f, a, 0).n_pages, ==, FILES);
+        group_pages(f, &o);
+        g_assert_cmpuint(outcome_count(&o, WORKER_ROW_OWNER), <, FILES);
+        for (size_t i = 0; i < o.rows->len; i++) {
+                union worker_packet *row = o.rows->pdata[i];
+
+                if (row->header.type == WORKER_ROW_OWNER &&
+                    streq(worker_packet_get_text(row, sizeof(row->owner)), "others"))
+                        n_others += row->owner.n_pages;
+        }
+        g_assert_cmpuint(n_others, ==, FILES - outcome_count(&o, WORKER_ROW_OWNER) + 1);
+        child_kill(a);
+}
+
 static void have_many(void *userdata)
 {
         char *pages;
@@ -291,6 +332,7 @@ int main(int argc, char **argv)
         add_test("/worker/round/fork", test_fork);
         add_test("/worker/round/private", test_private);
         add_test("/worker/round/owners", test_owners);
+        add_test("/worker/round/many-owners", test_many_owners);
         add_test("/worker/round/parts", test_parts);
         return g_test_run();
 }

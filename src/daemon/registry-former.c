@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/registry.h"
+
+void former_done(struct former *f)
+{
+        free(f->domain);
+        free(f->ranges);
+        *f = (struct former) {};
+}
+
+/* The entry for @domain, moved to the front; where there is none, a new one, at the cost of the oldest. */
+static struct former *get_former(struct registry *r, const char *domain)
+{
+        struct former found = {};
+        size_t i = 0;
+
+        while (i < r->n_former && !streq(r->former[i].domain, domain))
+                i++;
+        if (i < r->n_former)
+                found = r->former[i];
+        else {
+                found = (struct former) { .domain = strdup(domain), .start_ticks = UINT64_MAX };
+                if (!found.domain)
+                        return NULL;
+                if (r->n_former < FORMER_DOMAINS_MAX)
+                        r->n_former++;
+                else
+                        former_done(&r->former[--i]);
+        }
+        memmove(r->former + 1, r->former, i * sizeof(*r->former));
+        r->former[0] = found;
+        return r->former;
+}
+
+void registry_remember(struct registry *r, const char *domain, uint64_t start_ticks,
+                       const struct worker_range *ranges, size_t n)
+{
+        struct former *f = n > 0 ? get_former(r, domain) : NULL;
+        struct worker_range *sum;
+        size_t n_sum;
+
+        if (!f)
+                return;
+        /* Rather the latest than all. */
+        if (f->n_ranges + n > FORMER_RANGES_MAX)
+                f->n_ranges = 0;
+        if (n > FORMER_RANGES_MAX || ranges_add(f->ranges, f->n_ranges, ranges, n, &sum, &n_sum) < 0)
+                return;
+        free(f->ranges);
+        f->ranges = sum;
+        f->n_ranges = n_sum;
+        f->start_ticks = MIN(f->start_ticks, start_ticks);
+}
+
+static bool contains(const struct worker_range *all, size_t n_all, const struct worker_range *some, size_t n)
+{
+        struct worker_range *left;
+        size_t n_left;
+
+        if (ranges_subtract(some, n, all, n_all, &left, &n_left) < 0)
+                return false;
+        free(left);
+        return n_left == 0;
+}
+
+bool registry_explains(const struct registry *r, const char *domain, uint64_t start_ticks,
+                       const struct worker_range *ranges, size_t n)
+{
+        for (size_t i = 0; i < r->n_former; i++) {
+                const struct former *f = &r->former[i];
+
+                if (streq(f->domain, domain) && f->start_ticks <= start_ticks &&
+                    contains(f->ranges, f->n_ranges, ranges, n))
+                        return true;
+        }
+        for (size_t i = 0; i < r->n_items; i++) {
+                const struct registered *g = r->items[i];
+
+                if (streq(g->domain, domain) && g->start_ticks <= start_ticks &&
+                    contains(g->ranges, g->n_ranges, ranges, n))
+                        return true;
+        }
+        return false;
+}
