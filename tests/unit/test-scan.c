@@ -1,163 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Scans of real processes whose memory is known page by page. */
 #include <fcntl.h>
-#include <glib.h>
 #include <linux/kernel-page-flags.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 
-#include "lib/group.h"
-#include "lib/hash.h"
-#include "lib/scan.h"
-
-#define PAGE MM_PAGE_SIZE
-#define SEED UINT64_C(0x5eed)
-#define DOMAIN 7U
-
-static int proc_fd = -EBADF;
-
-/* A child with memory at the same addresses as ours. */
-struct child {
-        pid_t pid;
-        int dir_fd;
-        int command_fd, answer_fd;
-};
-
-typedef void (*child_func_t)(uint8_t *memory);
-
-/* Runs @func on its own copy of @memory, says so, and runs @then once it is told to. */
-static struct child child_start(uint8_t *memory, child_func_t func, child_func_t then)
-{
-        struct child c;
-        int command[2], answer[2];
-        char path[32], byte;
-
-        g_assert_cmpint(pipe2(command, O_CLOEXEC), ==, 0);
-        g_assert_cmpint(pipe2(answer, O_CLOEXEC), ==, 0);
-        c.pid = fork();
-        g_assert_cmpint(c.pid, >=, 0);
-        if (c.pid == 0) {
-                prctl(PR_SET_PDEATHSIG, SIGKILL);
-                if (func)
-                        func(memory);
-                if (write(answer[1], "", 1) != 1 || read(command[0], &byte, 1) != 1)
-                        _exit(EXIT_FAILURE);
-                if (then)
-                        then(memory);
-                if (write(answer[1], "", 1) != 1)
-                        _exit(EXIT_FAILURE);
-                for (;;)
-                        pause();
-        }
-
-        close(command[0]);
-        close(answer[1]);
-        c.command_fd = command[1];
-        c.answer_fd = answer[0];
-        g_assert_cmpint(read(c.answer_fd, &byte, 1), ==, 1);
-        snprintf(path, sizeof(path), "%d", (int)c.pid);
-        c.dir_fd = openat(proc_fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        g_assert_cmpint(c.dir_fd, >=, 0);
-        return c;
-}
-
-/* Lets it run @then. Returns false if that was its end. */
-static bool child_go_on(struct child *c)
-{
-        char byte;
-
-        g_assert_cmpint(write(c->command_fd, "", 1), ==, 1);
-        return read(c->answer_fd, &byte, 1) == 1;
-}
-
-static void child_stop(struct child *c)
-{
-        kill(c->pid, SIGKILL);
-        waitpid(c->pid, NULL, 0);
-        close(c->command_fd);
-        close(c->answer_fd);
-        close(c->dir_fd);
-}
-
-static uint8_t *map_pages(uint64_t n, int flags)
-{
-        int map_flags = MAP_PRIVATE | MAP_ANONYMOUS | flags;
-        uint8_t *p = mmap(NULL, n * PAGE, PROT_READ | PROT_WRITE, map_flags, -1, 0);
-
-        g_assert_true(p != MAP_FAILED);
-        g_assert_cmpint(madvise(p, n * PAGE, MADV_NOHUGEPAGE), ==, 0);
-        return p;
-}
-
-/* A page that is like no other, for each @number but 0. */
-static void fill(uint8_t *page, uint64_t number)
-{
-        uint64_t *words = (uint64_t *)page;
-
-        for (size_t i = 0; i < PAGE / sizeof(*words); i++)
-                words[i] = number * (i + 1);
-}
-
-static uint64_t key_of(uint64_t number, uint64_t owner)
-{
-        uint8_t page[PAGE];
-
-        fill(page, number);
-        return mm_hash_key(mm_hash_page(page, SEED), DOMAIN, owner);
-}
-
-/* Whether the kernel tells us frames. */
-static bool frames_known(void)
-{
-        return mm_zero_frame() != 0;
-}
-
-struct fixture {
-        struct mm_records *records;
-        struct mm_scan scan;
-};
-
-static void fixture_start(struct fixture *f, uint64_t max_bytes)
-{
-        g_assert_cmpint(mm_records_new(max_bytes, &f->records), ==, 0);
-        g_assert_cmpint(mm_scan_init(&f->scan, f->records, proc_fd, SEED), ==, 0);
-}
-
-static void fixture_done(struct fixture *f)
-{
-        mm_scan_done(&f->scan);
-        mm_records_free(f->records);
-}
-
-static int scan_target(struct fixture *f, struct mm_scan_target *t, uint64_t owner, const uint8_t *memory,
-                       uint64_t n)
-{
-        uint64_t start = (uintptr_t)memory;
-
-        return mm_scan_range(&f->scan, t, start, start + n * PAGE, owner, false, NULL, NULL);
-}
-
-static int scan_pages(struct fixture *f, int dir_fd, uint32_t index, uint64_t owner, const uint8_t *memory,
-                      uint64_t n)
-{
-        struct mm_scan_target t;
-        int r;
-
-        g_assert_cmpint(mm_scan_target_open(dir_fd, index, DOMAIN, &t), ==, 0);
-        r = scan_target(f, &t, owner, memory, n);
-        mm_scan_target_done(&t);
-        return r;
-}
+#include "scan-child.h"
 
 static int count_mappings(void *userdata, uint32_t frame, uint64_t *ret)
 {
-        struct fixture *f = userdata;
+        struct scan_fixture *f = userdata;
 
         return mm_kpage_count(&f->scan.kpage, frame, ret);
 }
 
-static size_t sum_savings(struct fixture *f, bool zero_is_free)
+static size_t sum_savings(struct scan_fixture *f, bool zero_is_free)
 {
         struct mm_group g;
         size_t i = 0, saving = 0;
@@ -217,17 +74,17 @@ static uint64_t layout_number(uint64_t i)
         return i == 55 ? 1 : i + 1;
 }
 
-static uint8_t *layout_start(struct child *ret_child)
+static uint8_t *layout_start(struct scan_child *ret_child)
 {
         uint8_t *m = map_pages(LAYOUT_PAGES, 0);
 
         layout_before(m);
-        *ret_child = child_start(m, layout_child, NULL);
+        *ret_child = scan_child_start(m, layout_child, NULL);
         g_assert_cmpint(madvise(m + 50 * PAGE, 5 * PAGE, MADV_DONTNEED), ==, 0);
         return m;
 }
 
-static void check_layout_records(struct fixture *f, const uint8_t *m, uint64_t owner, size_t from)
+static void check_layout_records(struct scan_fixture *f, const uint8_t *m, uint64_t owner, size_t from)
 {
         const struct mm_record *items = mm_records_items(f->records) + from;
 
@@ -248,11 +105,11 @@ static void check_layout_records(struct fixture *f, const uint8_t *m, uint64_t o
 static void test_layout(const void *data)
 {
         struct mm_scan_target t;
-        struct fixture f;
-        struct child c;
+        struct scan_fixture f;
+        struct scan_child c;
         uint8_t *m = layout_start(&c);
 
-        fixture_start(&f, 1 << 20);
+        scan_fixture_start(&f, 1 << 20);
         g_assert_cmpint(mm_scan_target_open(c.dir_fd, 3, DOMAIN, &t), ==, 0);
         if (!data)
                 mm_pagemap_forget_scan(t.pagemap);
@@ -278,19 +135,19 @@ static void test_layout(const void *data)
                 /* Nobody tells which page is the kernel's page of zeros, nor what would be freed. */
                 g_assert_cmpuint(sum_savings(&f, true), ==, 0);
 
-        fixture_done(&f);
-        child_stop(&c);
+        scan_fixture_done(&f);
+        scan_child_stop(&c);
         munmap(m, LAYOUT_PAGES * PAGE);
 }
 
-static size_t count_shared(const struct child *c, uint8_t *m)
+static size_t count_shared(const struct scan_child *c, uint8_t *m)
 {
         struct mm_pagemap *theirs, *ours;
         uint64_t a[LAYOUT_PAGES], b[LAYOUT_PAGES];
         size_t n = 0;
         int self_fd;
 
-        self_fd = openat(proc_fd, "self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        self_fd = openat(scan_proc_fd, "self", O_PATH | O_DIRECTORY | O_CLOEXEC);
         g_assert_cmpint(mm_pagemap_open(self_fd, &ours), ==, 0);
         g_assert_cmpint(mm_pagemap_open(c->dir_fd, &theirs), ==, 0);
         g_assert_cmpint(mm_pagemap_read(ours, (uintptr_t)m, a, LAYOUT_PAGES), ==, LAYOUT_PAGES);
@@ -308,12 +165,12 @@ static size_t count_shared(const struct child *c, uint8_t *m)
 static void test_sharing_kept(void)
 {
         struct mm_pagemap *pm;
-        struct fixture f;
-        struct child c;
+        struct scan_fixture f;
+        struct scan_child c;
         uint8_t *m = layout_start(&c);
         uint64_t before[LAYOUT_PAGES], after[LAYOUT_PAGES];
 
-        fixture_start(&f, 1 << 20);
+        scan_fixture_start(&f, 1 << 20);
         g_assert_cmpint(mm_pagemap_open(c.dir_fd, &pm), ==, 0);
         g_assert_cmpint(mm_pagemap_read(pm, (uintptr_t)m, before, LAYOUT_PAGES), ==, LAYOUT_PAGES);
         g_assert_cmpuint(count_shared(&c, m), ==, 10);
@@ -324,8 +181,8 @@ static void test_sharing_kept(void)
         g_assert_cmpuint(count_shared(&c, m), ==, 10);
 
         mm_pagemap_free(pm);
-        fixture_done(&f);
-        child_stop(&c);
+        scan_fixture_done(&f);
+        scan_child_stop(&c);
         munmap(m, LAYOUT_PAGES * PAGE);
 }
 
@@ -334,16 +191,16 @@ static void test_each_frame_once(void)
 {
         enum { N = 3000 };
         uint8_t *m = map_pages(N, 0);
-        struct fixture f;
-        struct child c[3];
+        struct scan_fixture f;
+        struct scan_child c[3];
         const struct mm_record *items;
 
         for (uint64_t i = 0; i < N; i++)
                 fill(m + i * PAGE, i);
         for (size_t i = 0; i < G_N_ELEMENTS(c); i++)
-                c[i] = child_start(m, NULL, NULL);
+                c[i] = scan_child_start(m, NULL, NULL);
 
-        fixture_start(&f, 4 << 20);
+        scan_fixture_start(&f, 4 << 20);
         for (uint32_t i = 0; i < G_N_ELEMENTS(c); i++)
                 g_assert_cmpint(scan_pages(&f, c[i].dir_fd, i, i / 2, m, N), ==, 0);
         g_assert_cmpuint(f.scan.n_looked, ==, 3 * N);
@@ -362,9 +219,9 @@ static void test_each_frame_once(void)
         }
         g_assert_cmpuint(sum_savings(&f, false), ==, 0);
 
-        fixture_done(&f);
+        scan_fixture_done(&f);
         for (size_t i = 0; i < G_N_ELEMENTS(c); i++)
-                child_stop(&c[i]);
+                scan_child_stop(&c[i]);
         munmap(m, N * PAGE);
 }
 
@@ -374,15 +231,15 @@ static void test_frame_flags(void)
         enum { N = 300 };
         uint8_t *m = map_pages(N, 0);
         struct mm_pagemap *pm;
-        struct fixture f;
-        struct child c;
+        struct scan_fixture f;
+        struct scan_child c;
         uint64_t words[N];
         int fd;
 
         for (uint64_t i = 0; i < N; i++)
                 fill(m + i * PAGE, i + 1);
-        c = child_start(m, NULL, NULL);
-        fixture_start(&f, 4 << 20);
+        c = scan_child_start(m, NULL, NULL);
+        scan_fixture_start(&f, 4 << 20);
 
         fd = memfd_create("kpageflags", MFD_CLOEXEC);
         g_assert_cmpint(fd, >=, 0);
@@ -418,149 +275,9 @@ static void test_frame_flags(void)
                 g_assert_cmpuint(f.scan.n_looked, ==, 2 * N);
         }
 
-        fixture_done(&f);
-        child_stop(&c);
+        scan_fixture_done(&f);
+        scan_child_stop(&c);
         munmap(m, N * PAGE);
-}
-
-static void unmap_some(uint8_t *m)
-{
-        munmap(m, PAGE);
-        munmap(m + 10 * PAGE, PAGE);
-        munmap(m + 20 * PAGE, 3 * PAGE);
-        munmap(m + 99 * PAGE, PAGE);
-}
-
-/* Pages that go between the look at pagemap and the read: here the memory of a twin that has
- * fewer is read. */
-static void test_vanished(void)
-{
-        enum { N = 100 };
-        uint8_t *m = map_pages(N, 0);
-        struct mm_scan_target t, twin_t;
-        struct fixture f;
-        struct child c, twin;
-
-        for (uint64_t i = 0; i < N; i++)
-                fill(m + i * PAGE, i + 1);
-        c = child_start(m, NULL, NULL);
-        twin = child_start(m, unmap_some, NULL);
-
-        fixture_start(&f, 1 << 20);
-        g_assert_cmpint(mm_scan_target_open(c.dir_fd, 0, DOMAIN, &t), ==, 0);
-        g_assert_cmpint(mm_scan_target_open(twin.dir_fd, 0, DOMAIN, &twin_t), ==, 0);
-        g_assert_cmpint(dup2(twin_t.mem_fd, t.mem_fd), ==, t.mem_fd);
-        g_assert_cmpint(scan_target(&f, &t, 0, m, N), ==, 0);
-        g_assert_cmpuint(f.scan.n_looked, ==, N);
-        g_assert_cmpuint(f.scan.n_vanished, ==, 6);
-        g_assert_cmpuint(f.scan.n_read, ==, N - 6);
-        g_assert_cmpuint(mm_records_count(f.records), ==, N - 6);
-        for (size_t i = 0; i < N - 6; i++) {
-                const struct mm_record *record = &mm_records_items(f.records)[i];
-
-                g_assert_cmphex(record->key, ==, key_of(record->page - (uintptr_t)m / PAGE + 1, 0));
-        }
-
-        mm_scan_target_done(&t);
-        mm_scan_target_done(&twin_t);
-        fixture_done(&f);
-        child_stop(&c);
-        child_stop(&twin);
-        munmap(m, N * PAGE);
-}
-
-static void run_other(uint8_t *m)
-{
-        /* The pipes close by themselves: the parent sees their end. */
-        execl("/bin/sleep", "sleep", "60", NULL);
-        _exit(EXIT_FAILURE);
-}
-
-static void leave(uint8_t *m)
-{
-        _exit(EXIT_SUCCESS);
-}
-
-/* What was opened is the memory of that moment: another program's is not looked at. */
-static void check_gone(child_func_t then, bool scan)
-{
-        uint8_t *m = map_pages(50, 0);
-        struct mm_scan_target t;
-        struct fixture f;
-        struct child c;
-
-        for (uint64_t i = 0; i < 50; i++)
-                fill(m + i * PAGE, i + 1);
-        c = child_start(m, NULL, then);
-        fixture_start(&f, 1 << 20);
-        g_assert_cmpint(mm_scan_target_open(c.dir_fd, 0, DOMAIN, &t), ==, 0);
-        if (!scan)
-                mm_pagemap_forget_scan(t.pagemap);
-        g_assert_false(child_go_on(&c));
-        g_assert_cmpint(scan_target(&f, &t, 0, m, 50), ==, -ESRCH);
-        g_assert_cmpuint(mm_records_count(f.records), ==, 0);
-        g_assert_cmpuint(f.scan.n_looked, ==, 0);
-
-        mm_scan_target_done(&t);
-        fixture_done(&f);
-        child_stop(&c);
-        munmap(m, 50 * PAGE);
-}
-
-static void test_exec(const void *data)
-{
-        check_gone(run_other, data != NULL);
-}
-
-static void test_exit(const void *data)
-{
-        check_gone(leave, data != NULL);
-}
-
-/* Pagemap was read, then the memory goes. */
-static void test_exit_between(void)
-{
-        uint8_t *m = map_pages(50, 0);
-        struct mm_scan_target t, gone_t;
-        struct fixture f;
-        struct child c, gone;
-
-        memset(m, 1, 50 * PAGE);
-        c = child_start(m, NULL, NULL);
-        gone = child_start(m, NULL, leave);
-        fixture_start(&f, 1 << 20);
-        g_assert_cmpint(mm_scan_target_open(c.dir_fd, 0, DOMAIN, &t), ==, 0);
-        g_assert_cmpint(mm_scan_target_open(gone.dir_fd, 0, DOMAIN, &gone_t), ==, 0);
-        g_assert_cmpint(dup2(gone_t.mem_fd, t.mem_fd), ==, t.mem_fd);
-        g_assert_false(child_go_on(&gone));
-        g_assert_cmpint(scan_target(&f, &t, 0, m, 50), ==, -ESRCH);
-        g_assert_cmpuint(mm_records_count(f.records), ==, 0);
-
-        mm_scan_target_done(&t);
-        mm_scan_target_done(&gone_t);
-        fixture_done(&f);
-        child_stop(&c);
-        child_stop(&gone);
-        munmap(m, 50 * PAGE);
-}
-
-static void test_target(void)
-{
-        struct mm_scan_target t = { .mem_fd = -EBADF };
-        uint8_t *m = map_pages(1, 0);
-        struct child c = child_start(m, NULL, NULL);
-
-        g_assert_cmpint(mm_scan_target_open(c.dir_fd, MM_TARGETS_MAX, 0, &t), ==, -E2BIG);
-        kill(c.pid, SIGKILL);
-        waitpid(c.pid, NULL, 0);
-        g_assert_cmpint(mm_scan_target_open(c.dir_fd, 0, 0, &t), ==, -ESRCH);
-        g_assert_null(t.pagemap);
-        mm_scan_target_done(&t);
-
-        close(c.command_fd);
-        close(c.answer_fd);
-        close(c.dir_fd);
-        munmap(m, PAGE);
 }
 
 /* Each content falls into one part of the hash, whoever has it, and none into two. */
@@ -568,15 +285,15 @@ static void test_parts(void)
 {
         enum { N = 400, PARTS = 4 };
         uint8_t *m = map_pages(N, 0);
-        struct fixture f;
-        struct child c;
+        struct scan_fixture f;
+        struct scan_child c;
         unsigned part_of[N / 2] = {};
         size_t n_kept = 0;
 
         for (uint64_t i = 0; i < N; i++)
                 fill(m + i * PAGE, i % (N / 2) + 1);
-        c = child_start(m, NULL, NULL);
-        fixture_start(&f, 1 << 20);
+        c = scan_child_start(m, NULL, NULL);
+        scan_fixture_start(&f, 1 << 20);
         f.scan.n_parts = PARTS;
         for (uint32_t part = 0; part < PARTS; part++) {
                 f.scan.part = part;
@@ -595,8 +312,8 @@ static void test_parts(void)
         g_assert_cmpuint(n_kept, ==, N);
         g_assert_cmpuint(f.scan.n_looked, ==, PARTS * N);
 
-        fixture_done(&f);
-        child_stop(&c);
+        scan_fixture_done(&f);
+        scan_child_stop(&c);
         munmap(m, N * PAGE);
 }
 
@@ -604,14 +321,14 @@ static void test_full(void)
 {
         enum { N = 700, ROOM = 100 };
         uint8_t *m = map_pages(N, 0);
-        struct fixture f;
-        struct child c;
+        struct scan_fixture f;
+        struct scan_child c;
         size_t n;
 
         for (uint64_t i = 0; i < N; i++)
                 fill(m + i * PAGE, i + 1);
-        c = child_start(m, NULL, NULL);
-        fixture_start(&f, ROOM * sizeof(struct mm_record));
+        c = scan_child_start(m, NULL, NULL);
+        scan_fixture_start(&f, ROOM * sizeof(struct mm_record));
         g_assert_cmpint(scan_pages(&f, c.dir_fd, 0, 0, m, N), ==, -ENOBUFS);
         n = mm_records_count(f.records);
         g_assert_cmpuint(n, >=, ROOM - 5);
@@ -624,8 +341,8 @@ static void test_full(void)
         g_assert_cmpint(scan_pages(&f, c.dir_fd, 0, 0, m, n), ==, 0);
         g_assert_cmpuint(mm_records_count(f.records), ==, n);
 
-        fixture_done(&f);
-        child_stop(&c);
+        scan_fixture_done(&f);
+        scan_child_stop(&c);
         munmap(m, N * PAGE);
 }
 
@@ -647,13 +364,13 @@ static void test_tick(void)
         uint8_t *m = map_pages(N, 0);
         struct ticker ticker = { .answer = -ECANCELED };
         struct mm_scan_target t;
-        struct fixture f;
-        struct child c;
+        struct scan_fixture f;
+        struct scan_child c;
         uint64_t start = (uintptr_t)m, end = start + (uint64_t)N * PAGE;
 
         memset(m, 1, (size_t)N * PAGE);
-        c = child_start(m, NULL, NULL);
-        fixture_start(&f, 4 << 20);
+        c = scan_child_start(m, NULL, NULL);
+        scan_fixture_start(&f, 4 << 20);
         g_assert_cmpint(mm_scan_target_open(c.dir_fd, 0, DOMAIN, &t), ==, 0);
 
         g_assert_cmpint(mm_scan_range(&f.scan, &t, start, end, 0, false, tick, &ticker), ==, 0);
@@ -669,8 +386,8 @@ static void test_tick(void)
         g_assert_cmpuint(mm_records_count(f.records), ==, f.scan.n_looked);
 
         mm_scan_target_done(&t);
-        fixture_done(&f);
-        child_stop(&c);
+        scan_fixture_done(&f);
+        scan_child_stop(&c);
         munmap(m, (size_t)N * PAGE);
 }
 
@@ -678,8 +395,8 @@ static void test_tick(void)
 static void test_file_area(void)
 {
         struct mm_scan_target t;
-        struct fixture f;
-        struct child c;
+        struct scan_fixture f;
+        struct scan_child c;
         uint8_t bytes[8 * PAGE], *m;
         uint64_t start;
         int fd, r;
@@ -696,9 +413,9 @@ static void test_file_area(void)
         /* Written with what was there: private all the same. */
         *(volatile uint8_t *)(m + 3 * PAGE) = m[3 * PAGE];
         fill(m + 6 * PAGE, 70);
-        c = child_start(m, NULL, NULL);
+        c = scan_child_start(m, NULL, NULL);
 
-        fixture_start(&f, 1 << 20);
+        scan_fixture_start(&f, 1 << 20);
         g_assert_cmpint(mm_scan_target_open(c.dir_fd, 0, DOMAIN, &t), ==, 0);
         start = (uintptr_t)m;
         r = mm_scan_range(&f.scan, &t, start, start + sizeof(bytes), 0, true, NULL, NULL);
@@ -713,8 +430,8 @@ static void test_file_area(void)
         g_assert_cmpuint(f.scan.n_looked, ==, 2);
 
         mm_scan_target_done(&t);
-        fixture_done(&f);
-        child_stop(&c);
+        scan_fixture_done(&f);
+        scan_child_stop(&c);
         munmap(m, sizeof(bytes));
 }
 
@@ -726,16 +443,16 @@ static void test_sparse(void)
         uint64_t start = (uintptr_t)m;
         struct ticker ticker = {};
         struct mm_scan_target t;
-        struct fixture f;
-        struct child c;
+        struct scan_fixture f;
+        struct scan_child c;
         int r;
 
         fill(m + 5 * PAGE, 1);
         fill(m + (UINT64_C(200) << 30), 2);
         fill(m + (UINT64_C(400) << 30), 3);
         fill(m + (UINT64_C(20) << 40), 4);
-        c = child_start(m, NULL, NULL);
-        fixture_start(&f, 1 << 20);
+        c = scan_child_start(m, NULL, NULL);
+        scan_fixture_start(&f, 1 << 20);
         g_assert_cmpint(mm_scan_target_open(c.dir_fd, 0, DOMAIN, &t), ==, 0);
         mm_pagemap_forget_scan(t.pagemap);
         r = mm_scan_range(&f.scan, &t, start, start + n * PAGE, 0, false, tick, &ticker);
@@ -745,8 +462,8 @@ static void test_sparse(void)
         g_assert_cmpuint(ticker.n, >, 600 / 4);
 
         mm_scan_target_done(&t);
-        fixture_done(&f);
-        child_stop(&c);
+        scan_fixture_done(&f);
+        scan_child_stop(&c);
         munmap(m, n * PAGE);
 }
 
@@ -764,24 +481,19 @@ int main(int argc, char *argv[])
         int r;
 
         g_test_init(&argc, &argv, NULL);
-        proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        g_assert_cmpint(proc_fd, >=, 0);
+        scan_proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        g_assert_cmpint(scan_proc_fd, >=, 0);
 
         add_both("layout", test_layout);
         g_test_add_func("/scan/sharing-kept", test_sharing_kept);
         g_test_add_func("/scan/each-frame-once", test_each_frame_once);
         g_test_add_func("/scan/frame-flags", test_frame_flags);
-        g_test_add_func("/scan/vanished", test_vanished);
-        add_both("exec", test_exec);
-        add_both("exit", test_exit);
-        g_test_add_func("/scan/exit-between", test_exit_between);
-        g_test_add_func("/scan/target", test_target);
         g_test_add_func("/scan/parts", test_parts);
         g_test_add_func("/scan/full", test_full);
         g_test_add_func("/scan/tick", test_tick);
         g_test_add_func("/scan/file-area", test_file_area);
         g_test_add_func("/scan/sparse", test_sparse);
         r = g_test_run();
-        close(proc_fd);
+        close(scan_proc_fd);
         return r;
 }
