@@ -7,7 +7,8 @@
 #include "shared/log.h"
 
 /* The file: a line of figures, then for each process a line "process PID START DOMAIN" and its
- * ranges, for each domain that had some before "former START DOMAIN" and those. It lives in /run, so a reboot takes it along. */
+ * ranges, for each domain that had some before "former START DOMAIN" and those. It lives in /run, so a
+ * reboot takes it along. */
 
 #define FILE_NAME "registered"
 #define FILE_HEAD "mergemem registered 1"

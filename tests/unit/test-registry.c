@@ -477,6 +477,7 @@ static void test_former(struct fixture *f, const void *data)
 {
         static const struct worker_range between = { .start = 0x2000, .end = 0x3000 },
                                          beyond = { .start = 0x2000, .end = 0x4000 };
+        const struct worker_range both[] = { between, high };
         struct registry *r = &f->registry;
         g_autofree char *text = NULL;
 
@@ -487,7 +488,7 @@ static void test_former(struct fixture *f, const void *data)
         for (int again = 0; again < 2; again++) {
                 g_assert_true(registry_explains(r, "one", 90, &low, 1));
                 g_assert_true(registry_explains(r, "one", 200, &between, 1));
-                g_assert_true(registry_explains(r, "one", 200, (struct worker_range[]) { between, high }, 2));
+                g_assert_true(registry_explains(r, "one", 200, both, 2));
                 g_assert_false(registry_explains(r, "one", 89, &low, 1));
                 g_assert_false(registry_explains(r, "one", 200, &beyond, 1));
                 g_assert_false(registry_explains(r, "two", 200, &low, 1));
