@@ -2,6 +2,7 @@
 /*
  * Targets: the processes of a session.
  */
+#include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
@@ -10,6 +11,9 @@
 #include "target.h"
 
 #define TARGETS_MAX 65536
+
+/* Whoever maps and unmaps areas all the time is not to fill the caller's memory with notes. */
+#define HUGE_NOTES_MAX 4096
 
 static void target_free(struct target *target)
 {
@@ -201,25 +205,48 @@ void target_leave(struct target_use *use)
 	mmput_async(use->mm);
 }
 
+static void forget_unmapped(struct target *target)
+{
+	struct huge_note *note, *next;
+
+	list_for_each_entry_safe(note, next, &target->huge_notes, list) {
+		if (find_vma_intersection(target->mm, note->start, note->end))
+			continue;
+		list_del(&note->list);
+		target->n_huge_notes--;
+		kfree(note);
+	}
+}
+
 /**
  * target_remember_huge() - note that we forbade huge pages
- * @target: whose memory
+ * @target: whose memory, locked for writing
  * @start: of the area
  * @end: of the area
  * @advised: they were asked for
+ *
+ * Notes of what lay there before go: no area is in two.
  *
  * Return: 0 or -ENOMEM.
  */
 int target_remember_huge(struct target *target, unsigned long start, unsigned long end, bool advised)
 {
-	struct huge_note *note = kmalloc(sizeof(*note), GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
+	struct huge_note *note;
 
+	while ((note = target_recall_huge(target, start, end)))
+		kfree(note);
+	if (target->n_huge_notes >= HUGE_NOTES_MAX)
+		forget_unmapped(target);
+	if (target->n_huge_notes >= HUGE_NOTES_MAX)
+		return -ENOMEM;
+	note = kmalloc(sizeof(*note), GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
 	if (!note)
 		return -ENOMEM;
 	note->start = start;
 	note->end = end;
 	note->advised = advised;
 	list_add_tail(&note->list, &target->huge_notes);
+	target->n_huge_notes++;
 	return 0;
 }
 
@@ -256,7 +283,9 @@ struct huge_note *target_recall_huge(struct target *target, unsigned long start,
 {
 	struct huge_note *note = find_note(target, start, end);
 
-	if (note)
+	if (note) {
 		list_del(&note->list);
+		target->n_huge_notes--;
+	}
 	return note;
 }

@@ -30,12 +30,14 @@ struct huge_note {
  * @mm: its memory, kept from being reused as somebody else's, but not in use by us
  * @active: the caller has made sure that it is whom he means
  * @huge_notes: areas in which we forbade huge pages
+ * @n_huge_notes: how many
  */
 struct target {
 	struct pid *pid;
 	struct mm_struct *mm;
 	bool active;
 	struct list_head huge_notes;
+	unsigned int n_huge_notes;
 };
 
 /**

@@ -159,7 +159,7 @@ struct mergemod_target {
  * @frame: out: page frame number, 0 for the zero page
  * @hash: out: of all bytes (HASH, SCAN); pages with different hashes differ
  * @flags: out: MERGEMOD_PAGE_*
- * @status: out: 0; HASH: ENODATA if there is no page, negative
+ * @status: out: 0; HASH: ENODATA if there is no page, or its frame is broken, negative
  */
 struct mergemod_page {
 	__u64 address;
@@ -255,7 +255,8 @@ enum mergemod_huge {
  *   EXDEV        it is of another domain than its group, or not below the cgroup
  *   ENOSPC       no more shared frames: max_frames is reached
  *   EDQUOT       no more shared frames for this user
- *   ENOMEM       no memory for a frame, or the target's cgroup is full
+ *   ENOMEM       no memory for a frame, or the target's cgroup is full; or the target has
+ *                more than 4096 areas in which huge pages would have to be forbidden
  *   ESRCH        the target's memory is gone
  *   ENOENT       no such target
  *   ENOTCONN     the target is not active

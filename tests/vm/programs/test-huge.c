@@ -85,10 +85,65 @@ static void small_pages(void) {
         check_equal(pages_wrong(pages, 4 * 512, 3), 0);
 }
 
+#define AREAS 4096
+#define AREA_STEP (2 * HUGE_PAGE)
+
+/* Areas of the size of a huge page, each with one page. */
+static void map_areas(char *start, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                char *page = start + i * AREA_STEP;
+
+                check(mmap(page, HUGE_PAGE, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == page);
+                check_equal(madvise(page, HUGE_PAGE, MADV_NOHUGEPAGE), 0);
+                memset(page, 1, PAGE);
+                check_equal(madvise(page, HUGE_PAGE, MADV_HUGEPAGE), 0);
+        }
+        pages_settle();
+}
+
+/* What is remembered of areas is bounded, and forgotten when they go. */
+static void many_areas(void) {
+        static struct mergemod_element elements[AREAS + 1];
+        struct mergemod_merge merge = { .huge = MERGEMOD_HUGE_SPLIT };
+        char *start = (char *)0x400000000000UL;
+        int fd = device_open();
+        uint32_t target = device_attach(fd, getpid());
+        size_t n_merged = 0;
+
+        for (int round = 0; round < 2; round++) {
+                map_areas(start, AREAS + 1);
+                for (size_t i = 0; i <= AREAS; i++)
+                        elements_fill(elements + i, target, (uintptr_t)start + i * AREA_STEP, 1, 0);
+                check_equal(device_merge(fd, &merge, elements, AREAS + 1), 0);
+                check_equal(merge.merged, AREAS);
+                check_equal(elements[AREAS].status, -ENOMEM);
+                check(has_flag(start, " nh"));
+                munmap(start, (AREAS + 1) * AREA_STEP);
+        }
+        /* The same one again and again. Now and then khugepaged is first. */
+        map_areas(start, 1);
+        for (int i = 0; n_merged < AREAS + 10 && i < 3 * AREAS; i++) {
+                int status;
+
+                check_equal(madvise(start, HUGE_PAGE, MADV_HUGEPAGE), 0);
+                start[0] = i;
+                pages_settle();
+                status = held_merge_one(fd, target, (uintptr_t)start,
+                                        (struct mergemod_merge){ .huge = MERGEMOD_HUGE_SPLIT });
+                check(status == 0 || status == -EAGAIN || status == -E2BIG);
+                n_merged += status == 0;
+        }
+        check_equal(n_merged, AREAS + 10);
+        check_equal(device_unmerge(fd, target, (uintptr_t)start, 512, 0), 1);
+        check(has_flag(start, " hg"));
+}
+
 int main(int argc, char **argv) {
         static const struct test_case cases[] = {
                 { "huge pages: kept, kept, split", modes },
                 { "huge pages: areas that could hold one", small_pages },
+                { "huge pages: more areas than are remembered", many_areas },
         };
 
         return CASES_RUN(argc, argv, cases);
