@@ -176,10 +176,11 @@ void frame_fill(struct frame *frame, const struct domain *domain, struct page *s
 	kunmap_local(content);
 }
 
+/* Nobody comes to share a frame with a memory error. */
 static bool frame_is_like(const struct frame *frame, const struct frame *like)
 {
 	return frame->hash == like->hash && domain_equal(&frame->domain, &like->domain) &&
-	       page_to_nid(frame->page) == page_to_nid(like->page);
+	       page_to_nid(frame->page) == page_to_nid(like->page) && !PageHWPoison(frame->page);
 }
 
 /**
@@ -219,8 +220,15 @@ void frames_publish(struct frame *frame)
 
 /*
  * Under the lock, a frame with one reference is ours alone and stays so: references are
- * taken from mappings, of which there are none, or by frames_find().
+ * taken from mappings, of which there are none, or by frames_find(). The kernel keeps one to
+ * a frame with a memory error for ever.
  */
+static bool frame_is_unused(const struct frame *frame)
+{
+	return page_ref_count(frame->page) == 1 ||
+	       (PageHWPoison(frame->page) && !folio_mapped(page_folio(frame->page)));
+}
+
 static unsigned long sweep_bucket(struct hlist_head *bucket, struct hlist_head *unused)
 {
 	struct hlist_node *next;
@@ -229,7 +237,7 @@ static unsigned long sweep_bucket(struct hlist_head *bucket, struct hlist_head *
 
 	spin_lock(&table.lock);
 	hlist_for_each_entry_safe(frame, next, bucket, node) {
-		if (page_ref_count(frame->page) != 1)
+		if (!frame_is_unused(frame))
 			continue;
 		hlist_del(&frame->node);
 		hlist_add_head(&frame->node, unused);

@@ -174,6 +174,8 @@ static int merge_frozen(struct merger *merger, struct candidate *candidate, unsi
 			return -ESTALE;
 		r = frozen_replace(&merger->freezer, i, NULL);
 	} else {
+		if (PageHWPoison(group->page))
+			return -EHWPOISON;
 		if (!page_equal(page, group->page))
 			return -ESTALE;
 		r = frozen_replace(&merger->freezer, i, group->page);

@@ -122,11 +122,19 @@ static void add_hash(struct scanner *scanner, struct mergemod_page *page, struct
 	scanner->hash_count++;
 }
 
+/* To read it may be the end of the system. */
+static bool is_broken(const struct mapping *mapping)
+{
+	return mapping->page && PageHWPoison(mapping->page);
+}
+
 static void take_page(struct scanner *scanner, const struct mapping *mapping, const struct area_kind *kind)
 {
 	struct mergemod_page page = describe(mapping, kind);
 
 	if (scanner->wanted && !scanner->wanted(scanner, &page))
+		return;
+	if (scanner->hashed && is_broken(mapping))
 		return;
 	if (scanner->hashed)
 		add_hash(scanner, &page, mapping->page);
@@ -217,7 +225,7 @@ static int hash_some(struct scanner *scanner)
 		if (!vma || vma->vm_start > address || !IS_ALIGNED(address, PAGE_SIZE))
 			continue;
 		kind = area_kind(vma);
-		if (walk_gather(vma, &address, address + PAGE_SIZE, mapping, 1))
+		if (walk_gather(vma, &address, address + PAGE_SIZE, mapping, 1) && !is_broken(mapping))
 			scanner->pages[i] = describe(mapping, &kind);
 	}
 	mmap_read_unlock(mm);
