@@ -1,36 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Memory cgroups: who pays for shared frames. */
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "case.h"
 #include "held.h"
+#include "knob.h"
 
 #define SEED 51
 #define MANY 4096
 #define MANY_AREA 0x300000000000UL
-#define CGROUP "/sys/fs/cgroup/memory-test"
-
-static void put(const char *path, const char *value) {
-        FILE *f = fopen(path, "we");
-
-        if (!f || fputs(value, f) < 0 || fclose(f) != 0)
-                fail("cannot write %s to %s", value, path);
-}
-
-static long get(const char *path) {
-        FILE *f = fopen(path, "re");
-        long value = -1;
-
-        check(f && fscanf(f, "%ld", &value) == 1);
-        fclose(f);
-        return value;
-}
-
 static long hold(long seed) {
         char *pages = mmap((void *)MANY_AREA, MANY * PAGE, PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
@@ -52,23 +31,20 @@ static void charges(void) {
         struct peer peers[2];
         long before, after;
         int fd = device_open();
-        char pid[32];
 
-        put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
-        mkdir(CGROUP, 0755);
+        cgroup_make();
         for (size_t i = 0; i < 2; i++) {
                 peers[i] = peer_start();
-                snprintf(pid, sizeof(pid), "%d", (int)peers[i].pid);
-                put(CGROUP "/cgroup.procs", pid);
+                cgroup_put(peers[i].pid);
                 peer_call(&peers[i], hold, SEED);
                 elements_fill(elements + i * MANY, device_attach(fd, peers[i].pid), MANY_AREA, MANY, 0);
         }
-        before = get(CGROUP "/memory.current");
+        before = knob_get(CGROUP "/memory.current");
         check_equal(device_merge(fd, &merge, elements, 2 * MANY), 0);
         check_equal(merge.merged, 2 * MANY);
         peer_call(&peers[0], wrong, SEED);
         pages_settle();
-        after = get(CGROUP "/memory.current");
+        after = knob_get(CGROUP "/memory.current");
         printf("# memory.current %ld KiB, after merging %ld KiB\n", before / 1024, after / 1024);
         /* One of two copies is gone, the other is still paid for. */
         check_at_least(before - after, MANY * PAGE * 3 / 4);
@@ -78,7 +54,7 @@ static void charges(void) {
                 peer_end(&peers[i]);
         }
         frames_gone(fd);
-        check_equal(rmdir(CGROUP), 0);
+        cgroup_remove();
 }
 
 static void full(void) {
@@ -86,30 +62,26 @@ static void full(void) {
         struct mergemod_merge merge = {};
         struct peer peer = peer_start();
         int fd = device_open();
-        char pid[32];
         long limit;
 
-        put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
-        mkdir(CGROUP, 0755);
-        snprintf(pid, sizeof(pid), "%d", (int)peer.pid);
-        put(CGROUP "/cgroup.procs", pid);
+        cgroup_make();
+        cgroup_put(peer.pid);
         peer_call(&peer, hold, SEED);
         /* No room for frames but that of pages merged before. */
-        limit = get(CGROUP "/memory.current") / 4096 * 4096;
-        snprintf(pid, sizeof(pid), "%ld", limit);
-        put(CGROUP "/memory.max", pid);
+        limit = knob_get(CGROUP "/memory.current") / 4096 * 4096;
+        knob_set_number(CGROUP "/memory.max", limit);
         elements_fill(elements, device_attach(fd, peer.pid), MANY_AREA, MANY, 0);
         check_equal(device_merge(fd, &merge, elements, MANY), 0);
         check_equal(merge.done, MANY);
         printf("# %u merged, %zu without memory\n", merge.merged, elements_count(elements, MANY, -ENOMEM));
-        check_at_least(limit, get(CGROUP "/memory.current"));
+        check_at_least(limit, knob_get(CGROUP "/memory.current"));
         check_equal(elements_count(elements, MANY, -ENOMEM) + merge.merged, MANY);
         /* It would be killed for the next page it touches. */
-        put(CGROUP "/memory.max", "max");
+        knob_set(CGROUP "/memory.max", "max");
         check_equal(peer_call(&peer, wrong, SEED), 0);
         peer_end(&peer);
         frames_gone(fd);
-        check_equal(rmdir(CGROUP), 0);
+        cgroup_remove();
 }
 
 int main(int argc, char **argv) {
