@@ -75,6 +75,15 @@ static bool area_fits_huge(struct vm_area_struct *vma)
 }
 
 /**
+ * area_gets_huge() - could an area get a huge page?
+ * @vma: the area, its mm locked
+ */
+bool area_gets_huge(struct vm_area_struct *vma)
+{
+	return !(vma->vm_flags & VM_NOHUGEPAGE) && area_fits_huge(vma);
+}
+
+/**
  * area_forbid_huge() - see to it that no huge page is built in an area
  * @target: whose area; remembers what was set
  * @vma: the area, its mm locked for writing
@@ -89,7 +98,7 @@ int area_forbid_huge(struct target *target, struct vm_area_struct *vma, enum mer
 {
 	int r;
 
-	if (vma->vm_flags & VM_NOHUGEPAGE || !area_fits_huge(vma))
+	if (!area_gets_huge(vma))
 		return 0;
 	if (mode == MERGEMOD_HUGE_KEEP)
 		return -E2BIG;

@@ -6,7 +6,7 @@
  * LRU, locks them, puts migration entries in their place in all page tables, tells the MMU
  * notifiers, and gives up on pages that anybody else has a reference to. Who touches such a
  * page then waits for the page's lock. That is also why all locks are taken before: he may
- * wait with the mm's lock, or the area's, in his hands.
+ * wait with the mm's lock, or the area's, in his hands, and so must not be waited for.
  *
  * No function that flushes a TLB is exported. None is needed as long as entries only ever
  * change from not present to present.
@@ -23,7 +23,7 @@
 /**
  * freeze() - freeze what can be frozen of a run of pages
  * @freezer: for frozen_page(), and thaw() in any case
- * @vma: the area, its mm locked for writing
+ * @vma: the area, its mm locked
  * @start: address of the first page
  * @n: how many, at most FREEZE_MAX
  *
@@ -42,7 +42,6 @@ int freeze(struct freezer *freezer, struct vm_area_struct *vma, unsigned long st
 		/* No driver may take the notification for one of his own. */
 		.pgmap_owner = THIS_MODULE,
 	};
-	compat_area_lock(vma);
 	return migrate_vma_setup(&freezer->args) ? -EOPNOTSUPP : 0;
 }
 
@@ -105,27 +104,36 @@ int frozen_replace(const struct freezer *freezer, unsigned int i, struct page *f
 	struct vm_area_struct *vma = freezer->args.vma;
 	unsigned long address = freezer->args.start + i * PAGE_SIZE;
 	pte_t *entry, old, new;
+	pmd_t *pmd, seen;
 	spinlock_t *ptl;
 	int r = -EAGAIN;
-	pmd_t *pmd;
 
 	pmd = walk_pmd(vma->vm_mm, address);
-	if (!pmd || pmd_none(*pmd) || pmd_trans_huge(*pmd) || pmd_bad(*pmd))
+	if (!pmd)
 		return -EAGAIN;
-	ptl = pte_lockptr(vma->vm_mm, pmd);
+	seen = READ_ONCE(*pmd);
+	if (pmd_none(seen) || !pmd_present(seen) || pmd_trans_huge(seen) || pmd_bad(seen))
+		return -EAGAIN;
+	/* The table can have been emptied and freed meanwhile, see gather_table(). */
+	rcu_read_lock();
+	ptl = pte_lockptr(vma->vm_mm, &seen);
 	spin_lock(ptl);
-	entry = pte_offset_kernel(pmd, address);
+	entry = pte_offset_kernel(&seen, address);
+	if (!pmd_same(seen, READ_ONCE(*pmd)))
+		goto unlock;
 	old = ptep_get(entry);
-	if (compat_frozen_page(old) == migrate_pfn_to_page(freezer->src[i]) && !compat_swp_uffd(old)) {
-		new = frame ? map_frame(vma, frame) : map_zero(vma, address);
-		if (pte_swp_soft_dirty(old))
-			new = pte_mksoft_dirty(new);
-		compat_rss_add(vma->vm_mm, MM_ANONPAGES, -1);
-		set_pte_at(vma->vm_mm, address, entry, new);
-		update_mmu_cache(vma, address, entry);
-		r = 0;
-	}
+	if (compat_frozen_page(old) != migrate_pfn_to_page(freezer->src[i]) || compat_swp_uffd(old))
+		goto unlock;
+	new = frame ? map_frame(vma, frame) : map_zero(vma, address);
+	if (pte_swp_soft_dirty(old))
+		new = pte_mksoft_dirty(new);
+	compat_rss_add(vma->vm_mm, MM_ANONPAGES, -1);
+	set_pte_at(vma->vm_mm, address, entry, new);
+	update_mmu_cache(vma, address, entry);
+	r = 0;
+unlock:
 	spin_unlock(ptl);
+	rcu_read_unlock();
 	return r;
 }
 

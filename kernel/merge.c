@@ -5,9 +5,12 @@
  * Elements go in batches of one target, in two steps. The first looks, with the target's
  * memory locked for reading: is there a page, may it be merged, is it full of zeros, is
  * there a frame for its group? If not, one is made as a copy of the page. The second step
- * locks the memory for writing, freezes runs of neighbours, compares each page with its
- * frame, and replaces those that are equal. What the first step saw may be outdated by
- * then; only that compare counts.
+ * freezes runs of neighbours, compares each page with its frame, and replaces those that are
+ * equal. What the first step saw may be outdated by then; only that compare counts.
+ *
+ * The second step locks the memory for reading too: page faults go on meanwhile, except for
+ * those on a frozen page. Whoever else changes the page table then is noticed under its lock.
+ * For writing the memory is only locked where an area must not get huge pages any more.
  */
 #include <linux/ktime.h>
 #include <linux/mm.h>
@@ -60,6 +63,7 @@ struct candidate {
  * @elements: of the batch
  * @candidates: of the batch
  * @n: how many
+ * @huge: some of them are in areas that could get huge pages
  * @freezer: for the second step
  */
 struct merger {
@@ -71,6 +75,7 @@ struct merger {
 	struct mergemod_element elements[FREEZE_MAX];
 	struct candidate candidates[FREEZE_MAX];
 	unsigned int n;
+	bool huge;
 	struct freezer freezer;
 };
 
@@ -112,12 +117,13 @@ static int check_at(struct vm_area_struct *vma, unsigned long address, struct ma
 
 static void look_at(struct merger *merger, struct candidate *candidate)
 {
+	struct vm_area_struct *vma = area_at(merger->use.mm, candidate->address);
 	struct mapping mapping;
 
-	candidate->status = check_at(area_at(merger->use.mm, candidate->address), candidate->address,
-				     &mapping);
+	candidate->status = check_at(vma, candidate->address, &mapping);
 	if (candidate->status)
 		return;
+	merger->huge |= area_gets_huge(vma);
 	candidate->status = look_at_content(merger, candidate, mapping.page);
 	walk_release(&mapping, 1);
 }
@@ -149,13 +155,33 @@ static int split_all(struct merger *merger)
 {
 	struct mm_struct *mm = merger->use.mm;
 
-	if (mmap_write_lock_killable(mm))
+	if (mmap_read_lock_killable(mm))
 		return -EINTR;
 	for (unsigned int i = 0; i < merger->n && !check_stable_address_space(mm); i++) {
 		if (merger->candidates[i].status != -E2BIG)
 			continue;
 		split_at(merger, merger->candidates[i].address);
 		merger->candidates[i].status = PENDING;
+	}
+	mmap_read_unlock(mm);
+	return 0;
+}
+
+static int forbid_huge(struct merger *merger)
+{
+	struct mm_struct *mm = merger->use.mm;
+
+	if (!merger->huge)
+		return 0;
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+	for (unsigned int i = 0; i < merger->n; i++) {
+		struct candidate *candidate = &merger->candidates[i];
+		struct vm_area_struct *vma = area_at(mm, candidate->address);
+
+		if (candidate->status == PENDING && vma && !area_check(vma))
+			candidate->status = area_forbid_huge(merger->use.target, vma, merger->call->huge) ?:
+					    PENDING;
 	}
 	mmap_write_unlock(mm);
 	return 0;
@@ -203,7 +229,7 @@ static unsigned int run_length(const struct merger *merger, unsigned int first,
 	return n;
 }
 
-/* Looks once more, now that nothing changes: freezing a huge page would split it. */
+/* Looks once more, shortly before: freezing a huge page would split it. */
 static unsigned int check_run(struct merger *merger, unsigned int first, struct vm_area_struct *vma,
 			      unsigned int n)
 {
@@ -245,8 +271,8 @@ static unsigned int merge_from(struct merger *merger, unsigned int first)
 		return 1;
 	vma = area_at(merger->use.mm, candidate->address);
 	candidate->status = vma ? area_check(vma) : -EFAULT;
-	if (!candidate->status)
-		candidate->status = area_forbid_huge(merger->use.target, vma, merger->call->huge);
+	if (!candidate->status && area_gets_huge(vma))
+		candidate->status = -E2BIG;
 	if (candidate->status)
 		return 1;
 	candidate->status = PENDING;
@@ -262,13 +288,13 @@ static int merge_all(struct merger *merger)
 	struct mm_struct *mm = merger->use.mm;
 	u64 start, held;
 
-	if (mmap_write_lock_killable(mm))
+	if (mmap_read_lock_killable(mm))
 		return -EINTR;
 	start = ktime_get_ns();
 	for (unsigned int i = 0; i < merger->n && !check_stable_address_space(mm);)
 		i += merge_from(merger, i);
 	held = ktime_get_ns() - start;
-	mmap_write_unlock(mm);
+	mmap_read_unlock(mm);
 
 	stats_lock_held(held);
 	if (held > LOCK_NSEC && merger->session->batch_pages > BATCH_MIN)
@@ -313,6 +339,7 @@ static int merge_target(struct merger *merger)
 	/* Whoever has the first page of a group pays for the frame. */
 	memcg = get_mem_cgroup_from_mm(merger->use.mm);
 	old = set_active_memcg(memcg);
+	merger->huge = false;
 	r = look_at_all(merger);
 	if (!r && merger->call->huge == MERGEMOD_HUGE_SPLIT)
 		r = split_all(merger) ?: look_at_all(merger);
@@ -321,7 +348,7 @@ static int merge_target(struct merger *merger)
 	mem_cgroup_put(memcg);
 
 	if (!r)
-		r = merge_all(merger);
+		r = forbid_huge(merger) ?: merge_all(merger);
 	if (!r)
 		count_batch(merger);
 	return r;

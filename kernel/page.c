@@ -91,3 +91,26 @@ u64 page_hash(struct page *page, u64 seed)
 	kunmap_local(content);
 	return hash;
 }
+
+#define SAMPLE_LINES 4
+#define LINE_BYTES 64
+
+/**
+ * page_sample() - hash of some bytes
+ * @page: the page
+ * @seed: the caller's; also chooses a line in every part of the page
+ */
+u64 page_sample(struct page *page, u64 seed)
+{
+	const size_t part = PAGE_SIZE / SAMPLE_LINES;
+	const u8 *content = kmap_local_page(page);
+	u64 hash = seed;
+
+	for (unsigned int i = 0; i < SAMPLE_LINES; i++) {
+		size_t line = (seed >> (16 * i)) % (part / LINE_BYTES);
+
+		hash = xxh64(content + i * part + line * LINE_BYTES, LINE_BYTES, hash);
+	}
+	kunmap_local(content);
+	return hash;
+}

@@ -9,5 +9,6 @@ int page_check(struct page *page);
 bool page_is_zeros(struct page *page);
 bool page_equal(struct page *a, struct page *b);
 u64 page_hash(struct page *page, u64 seed);
+u64 page_sample(struct page *page, u64 seed);
 
 #endif

@@ -20,7 +20,8 @@
 
 #define SCAN_BATCH 64
 #define SCAN_FLAGS											\
-	(MERGEMOD_SCAN_ZEROS | MERGEMOD_SCAN_MERGED | MERGEMOD_SCAN_HUGE | MERGEMOD_SCAN_FILE_AREA)
+	(MERGEMOD_SCAN_ZEROS | MERGEMOD_SCAN_MERGED | MERGEMOD_SCAN_HUGE | MERGEMOD_SCAN_FILE_AREA |	\
+	 MERGEMOD_SCAN_SAMPLE)
 
 struct scanner;
 typedef bool (*wanted_t)(struct scanner *scanner, const struct mergemod_page *page);
@@ -118,7 +119,9 @@ static void add_hash(struct scanner *scanner, struct mergemod_page *page, struct
 {
 	if (!content || page_is_zeros(content))
 		page->flags |= MERGEMOD_PAGE_ZEROS;
-	page->hash = page_hash(content ?: ZERO_PAGE(page->address), scanner->call->seed);
+	content = content ?: ZERO_PAGE(page->address);
+	page->hash = scanner->call->flags & MERGEMOD_SCAN_SAMPLE ?
+		     page_sample(content, scanner->call->seed) : page_hash(content, scanner->call->seed);
 	scanner->hash_count++;
 }
 

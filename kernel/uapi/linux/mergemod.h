@@ -90,6 +90,7 @@
 #define MERGEMOD_FEATURE_ADVISE		(1ULL << 4)	/* the kernel has KSM */
 #define MERGEMOD_FEATURE_CGROUP		(1ULL << 5)	/* MERGEMOD_DOMAIN_CGROUP */
 #define MERGEMOD_FEATURE_ACCOUNT	(1ULL << 6)	/* frames are charged to memory cgroups */
+#define MERGEMOD_FEATURE_SAMPLE		(1ULL << 7)	/* MERGEMOD_SCAN_SAMPLE */
 
 /**
  * struct mergemod_info - the handshake
@@ -157,7 +158,7 @@ struct mergemod_target {
  * struct mergemod_page - one page
  * @address: of the page in the target; HASH: in
  * @frame: out: page frame number, 0 for the zero page
- * @hash: out: of all bytes (HASH, SCAN); pages with different hashes differ
+ * @hash: out: of all bytes, or of a sample (HASH, SCAN); pages with different hashes differ
  * @flags: out: MERGEMOD_PAGE_*
  * @status: out: 0; HASH: ENODATA if there is no page, or its frame is broken, negative
  */
@@ -169,11 +170,12 @@ struct mergemod_page {
 	__s32 status;
 };
 
-/* Which pages SCAN does not leave out. */
+/* Which pages SCAN does not leave out, and what it hashes. */
 #define MERGEMOD_SCAN_ZEROS	(1U << 0)	/* full of zeros, with their hash */
 #define MERGEMOD_SCAN_MERGED	(1U << 1)	/* shared frames, the zero page, KSM's */
 #define MERGEMOD_SCAN_HUGE	(1U << 2)	/* parts of huge pages */
 #define MERGEMOD_SCAN_FILE_AREA	(1U << 3)	/* private pages of private file mappings */
+#define MERGEMOD_SCAN_SAMPLE	(1U << 4)	/* some bytes of each page, which the seed chooses */
 
 /**
  * struct mergemod_scan - PAGES, HASH and SCAN
@@ -188,7 +190,8 @@ struct mergemod_page {
  *
  * SCAN and PAGES walk page tables rather than addresses: holes cost nothing. @start
  * has reached @end when all is done; when the array is full, or a signal came, it
- * has not. HASH goes on at @done.
+ * has not. HASH goes on at @done. A sample is many times faster, and most pages that
+ * differ differ in it; MERGE finds out about the others.
  */
 struct mergemod_scan {
 	__u32 target;

@@ -70,7 +70,7 @@ static void make_scan(struct fuzz_caller *caller) {
 
 static void make_wide_scan(struct fuzz_caller *caller) {
         make_scan(caller);
-        caller->argument.scan.flags = below(caller, 16);
+        caller->argument.scan.flags = below(caller, 32);
         caller->argument.scan.seed = random_next(&caller->random);
 }
 

@@ -328,7 +328,7 @@ static void scan_arguments(void) {
         check_equal(scan.done, 0);
         scan = good, scan.flags = 1;
         check_equal(device_call(fd, MERGEMOD_PAGES, &scan), -EINVAL);
-        scan = good, scan.flags = 1 << 4;
+        scan = good, scan.flags = 1 << 5;
         check_equal(device_call(fd, MERGEMOD_SCAN, &scan), -EINVAL);
         scan = good, scan.end = scan.start;
         check_equal(device_call(fd, MERGEMOD_SCAN, &scan), -EINVAL);

@@ -46,6 +46,32 @@ static void looks(void) {
         herd_end(&herd);
 }
 
+static long fill_alike(long byte) {
+        held_fill(SEED);
+        for (size_t i = 0; i < HELD; i++)
+                ((char *)HELD_ADDRESS)[i * PAGE + byte] = i;
+        return 0;
+}
+
+/* Samples of pages that differ in one byte are mostly equal, of others hardly ever. */
+static void samples(void) {
+        struct herd herd = herd_start(1, SEED);
+        struct mergemod_page pages[2 * HELD], again[2 * HELD];
+        uint64_t start = HELD_ADDRESS, end = start + HELD * PAGE;
+        uint32_t flags = MERGEMOD_SCAN_SAMPLE;
+        size_t n_equal = 0;
+
+        check_equal(scan(&herd, MERGEMOD_SCAN, flags, start, end, pages, 2 * HELD), HELD);
+        for (size_t i = 1; i < HELD; i++)
+                check(pages[i].hash != pages[i - 1].hash);
+        peer_call(&herd.peers[0], fill_alike, 1000);
+        check_equal(scan(&herd, MERGEMOD_SCAN, flags, start, end, again, 2 * HELD), HELD);
+        for (size_t i = 0; i < HELD; i++)
+                n_equal += again[i].hash == pages[i].hash;
+        check_at_least(n_equal, HELD / 2);
+        herd_end(&herd);
+}
+
 static void filters(void) {
         struct herd herd = herd_start(1, SEED);
         struct mergemod_page pages[2 * HELD];
@@ -112,6 +138,7 @@ static void everything(void) {
 int main(int argc, char **argv) {
         static const struct test_case cases[] = {
                 { "scan: frames and hashes", looks },
+                { "scan: samples", samples },
                 { "scan: what is left out", filters },
                 { "scan: one page in 32 TiB", sparse },
                 { "scan: the whole process", everything },
