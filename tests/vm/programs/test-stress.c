@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -121,7 +122,10 @@ static void *work(void *argument) {
                         madvise(area.pages, N * PAGE, pick(&area, 2) ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
                         break;
                 case 9: usleep(1000); break;
-                case 10: madvise(area.pages, N * PAGE, MADV_MERGEABLE); break;
+                case 10:
+                        if (pick(&area, 4) == 0)
+                                madvise(area.pages, N * PAGE, MADV_MERGEABLE);
+                        break;
                 case 11: madvise(area.pages, N * PAGE, MADV_UNMERGEABLE); break;
                 default:
                         for (unsigned i = 0; i < 8; i++)
@@ -159,7 +163,7 @@ static int by_place(const void *a, const void *b) {
 
 #define PAGES_MAX (WORKERS * THREADS * N * 2)
 
-static size_t scan_all(int fd, const uint32_t *targets, struct mergemod_page *pages) {
+static size_t scan_all(int fd, const uint32_t *targets, struct mergemod_page *pages, uint32_t sample) {
         size_t n = 0;
 
         for (size_t i = 0; i < WORKERS; i++) {
@@ -167,7 +171,7 @@ static size_t scan_all(int fd, const uint32_t *targets, struct mergemod_page *pa
                         .target = targets[i],
                         .start = (uintptr_t)AREA(0),
                         .end = AREA_END,
-                        .flags = MERGEMOD_SCAN_ZEROS,
+                        .flags = MERGEMOD_SCAN_ZEROS | sample,
                         .seed = 1,
                         .pages = (uintptr_t)(pages + n),
                         .n_pages = PAGES_MAX / WORKERS,
@@ -181,11 +185,11 @@ static size_t scan_all(int fd, const uint32_t *targets, struct mergemod_page *pa
         return n;
 }
 
-static void merge_all(int fd, const uint32_t *targets, uint32_t huge) {
+static void merge_all(int fd, const uint32_t *targets, uint32_t huge, uint32_t sample) {
         static struct mergemod_page pages[PAGES_MAX];
         static struct mergemod_element elements[PAGES_MAX];
         struct mergemod_merge merge = { .domain = MERGEMOD_DOMAIN_SYSTEM, .huge = huge };
-        size_t n = scan_all(fd, targets, pages);
+        size_t n = scan_all(fd, targets, pages, sample);
         uint32_t group = 0;
 
         if (!n)
@@ -208,10 +212,12 @@ static void merger(unsigned number) {
         int fd = device_open();
         uint32_t targets[WORKERS];
 
+        /* Many more write than merge. */
+        check_equal(setpriority(PRIO_PROCESS, 0, -5), 0);
         for (size_t i = 0; i < WORKERS; i++)
                 targets[i] = device_attach(fd, board->workers[i]);
         for (unsigned round = number; !board->stop_merging; round++) {
-                merge_all(fd, targets, round % 3);
+                merge_all(fd, targets, round % 3, round % 2 ? MERGEMOD_SCAN_SAMPLE : 0);
                 if (round % 8 == 0)
                         board->unmerged += device_unmerge(fd, targets[round / 8 % WORKERS],
                                                           (uintptr_t)AREA(0),
