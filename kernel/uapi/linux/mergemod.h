@@ -190,8 +190,8 @@ struct mergemod_page {
  *
  * SCAN and PAGES walk page tables rather than addresses: holes cost nothing. @start
  * has reached @end when all is done; when the array is full, or a signal came, it
- * has not. HASH goes on at @done. A sample is many times faster, and most pages that
- * differ differ in it; MERGE finds out about the others.
+ * has not. HASH goes on at @done. A sample is many times faster, and most pages
+ * that are not equal have different ones; MERGE finds out about the others.
  */
 struct mergemod_scan {
 	__u32 target;
