@@ -24,12 +24,30 @@ static void on_areas(void *userdata, const union worker_packet *row)
         j->adopt.n += areas->n;
 }
 
+/* Whether @t may be the fork of another process that went on in the same program: its parent is that, or
+ * has ended and left it to whoever takes in orphans, the first process or a user's service manager. Two
+ * that merely have the same layout are both children of something else. */
+static bool is_fork(const struct job *j, const struct job_target *t)
+{
+        _cleanup_(mm_process_done) struct mm_process parent = MM_PROCESS_NULL, init = MM_PROCESS_NULL;
+        int proc_fd = j->manager->proc_fd;
+
+        if (t->parent <= 1 || mm_process_open(proc_fd, t->parent, false, &parent) < 0)
+                return true;
+        if (!mm_file_id_known(&parent.exe_id))
+                return false;
+        if (mm_file_id_equal(&parent.exe_id, &t->exe_id))
+                return true;
+        return mm_process_open(proc_fd, 1, false, &init) >= 0 &&
+               mm_file_id_equal(&parent.exe_id, &init.exe_id);
+}
+
 /* The domain that @t inherited its registration for, or NULL. */
 static const char *explain(const struct job *j, const struct job_target *t)
 {
         const struct registry *r = &j->manager->registry;
 
-        if (j->adopt.incomplete || j->adopt.n == 0)
+        if (j->adopt.incomplete || j->adopt.n == 0 || !is_fork(j, t))
                 return NULL;
         if (registry_explains(r, t->domain_text, t->start_ticks, j->adopt.ranges, j->adopt.n))
                 return t->domain_text;

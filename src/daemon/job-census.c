@@ -17,6 +17,7 @@ static void fail_call(struct job *j, int error)
 static void census_done(struct job *j)
 {
         const struct job_target *foreign = NULL;
+        const char *other;
         size_t n_foreign = 0;
 
         job_clear_ranges(j);
@@ -30,7 +31,21 @@ static void census_done(struct job *j)
                 foreign = foreign ?: t;
                 n_foreign++;
         }
-        if (!foreign || j->selector.trust == TRUST_SYSTEM) {
+        if (j->selector.trust == TRUST_SYSTEM) {
+                job_plan(j);
+                return;
+        }
+        /* Known only since just now: children, orphans. */
+        other = registry_other_domain(&j->manager->registry, j->report.domains[j->domain].text);
+        if (!foreign && other) {
+                job_fail(j, MERGEMEM_ERROR_DOMAIN_BUSY,
+                         "Children of processes that were merged before, of another trust domain, %s, still "
+                         "have memory registered with KSM, which keeps no domains apart; unmerge that first, "
+                         "or merge with trust \"system\".",
+                         other);
+                return;
+        }
+        if (!foreign) {
                 job_plan(j);
                 return;
         }

@@ -42,7 +42,8 @@ static void on_advised(void *userdata, const union worker_packet *row)
                 (void) report_count(&j->report.skipped, "memory ran out", 1);
         if (g && a->n > 0) {
                 /* Its children still have what they inherited. */
-                registry_remember(&j->manager->registry, g->domain, g->start_ticks, a->ranges, a->n);
+                registry_remember(&j->manager->registry, g->domain, g->since_ticks, registry_now_ticks(),
+                                  a->ranges, a->n);
                 (void) registry_remove(&j->manager->registry, g, a->ranges, a->n);
         }
 }

@@ -7,7 +7,7 @@
 #include "shared/log.h"
 
 /* The file: a line of figures, then for each process a line "process PID START DOMAIN" and its
- * ranges, for each domain that had some before "former START DOMAIN" and those. It lives in /run, so a
+ * ranges, for each domain that had some before "former SINCE UNTIL DOMAIN" and those. It lives in /run, so a
  * reboot takes it along. */
 
 #define FILE_NAME "registered"
@@ -44,7 +44,7 @@ int registry_save(const struct registry *r)
         for (size_t i = r->n_former; i-- > 0;) {
                 const struct former *g = &r->former[i];
 
-                fprintf(f, "former %" PRIu64 " %s\n", g->start_ticks, g->domain);
+                fprintf(f, "former %" PRIu64 " %" PRIu64 " %s\n", g->since_ticks, g->until_ticks, g->domain);
                 print_ranges(f, g->ranges, g->n_ranges);
         }
         if (fflush(f) != 0 || ferror(f))
@@ -59,7 +59,7 @@ struct loading {
         int proc_fd;
         struct registered *process; /* that the ranges belong to; NULL: it has ended */
         char *domain;               /* of one that has ended */
-        uint64_t start_ticks;
+        uint64_t since_ticks, until_ticks;
         struct worker_range *ranges;
         size_t n_ranges, allocated;
 };
@@ -81,7 +81,7 @@ static int load_ranges(struct loading *l)
                 return 0;
         if (!g) {
                 if (l->domain)
-                        registry_remember(l->registry, l->domain, l->start_ticks, l->ranges, n);
+                        registry_remember(l->registry, l->domain, l->since_ticks, l->until_ticks, l->ranges, n);
                 return 0;
         }
         return registry_add(l->registry, g->pid, g->start_ticks, g->dir_fd, g->pid_fd, g->domain, l->ranges,
@@ -110,21 +110,23 @@ static int load_range(struct loading *l, const char *line)
 }
 
 /* The ranges that follow are of one that has ended. */
-static int set_former(struct loading *l, uint64_t start_ticks, const char *domain)
+static int set_former(struct loading *l, uint64_t since_ticks, uint64_t until_ticks, const char *domain)
 {
-        l->start_ticks = start_ticks;
+        l->since_ticks = since_ticks;
+        l->until_ticks = until_ticks;
         l->domain = strdup(domain);
         return l->domain ? 0 : -ENOMEM;
 }
 
 static int load_former(struct loading *l, const char *line)
 {
-        uint64_t start_ticks;
+        uint64_t since_ticks, until_ticks;
         int domain = -1;
 
-        if (sscanf(line, "former %" SCNu64 " %n", &start_ticks, &domain) != 1 || domain < 0)
+        if (sscanf(line, "former %" SCNu64 " %" SCNu64 " %n", &since_ticks, &until_ticks, &domain) != 2 ||
+            domain < 0)
                 return -EBADMSG;
-        return set_former(l, start_ticks, line + domain);
+        return set_former(l, since_ticks, until_ticks, line + domain);
 }
 
 static int load_process(struct loading *l, const char *line)
@@ -139,11 +141,12 @@ static int load_process(struct loading *l, const char *line)
         if (r < 0 || p.start_ticks != start_ticks)
                 return r == -ENOMEM || r == -EMFILE || r == -ENFILE
                                ? r
-                               : set_former(l, start_ticks, line + domain);
+                               : set_former(l, start_ticks, registry_now_ticks(), line + domain);
         r = registry_add(l->registry, pid, start_ticks, p.dir_fd, p.pid_fd, line + domain, NULL, 0);
         if (r < 0)
                 return r;
         l->process = registry_find(l->registry, pid, start_ticks);
+        l->process->since_ticks = start_ticks;
         return 0;
 }
 

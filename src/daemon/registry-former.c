@@ -1,5 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <time.h>
+#include <unistd.h>
+
 #include "daemon/registry.h"
+
+uint64_t registry_now_ticks(void)
+{
+        uint64_t hz = (uint64_t) sysconf(_SC_CLK_TCK);
+        struct timespec ts;
+
+        if (clock_gettime(CLOCK_BOOTTIME, &ts) < 0)
+                return 0;
+        return (uint64_t) ts.tv_sec * hz + (uint64_t) ts.tv_nsec * hz / 1000000000U;
+}
 
 void former_done(struct former *f)
 {
@@ -19,7 +32,7 @@ static struct former *get_former(struct registry *r, const char *domain)
         if (i < r->n_former)
                 found = r->former[i];
         else {
-                found = (struct former) { .domain = strdup(domain), .start_ticks = UINT64_MAX };
+                found = (struct former) { .domain = strdup(domain), .since_ticks = UINT64_MAX };
                 if (!found.domain)
                         return NULL;
                 if (r->n_former < FORMER_DOMAINS_MAX)
@@ -32,7 +45,7 @@ static struct former *get_former(struct registry *r, const char *domain)
         return r->former;
 }
 
-void registry_remember(struct registry *r, const char *domain, uint64_t start_ticks,
+void registry_remember(struct registry *r, const char *domain, uint64_t since_ticks, uint64_t until_ticks,
                        const struct worker_range *ranges, size_t n)
 {
         struct former *f = n > 0 ? get_former(r, domain) : NULL;
@@ -49,7 +62,8 @@ void registry_remember(struct registry *r, const char *domain, uint64_t start_ti
         free(f->ranges);
         f->ranges = sum;
         f->n_ranges = n_sum;
-        f->start_ticks = MIN(f->start_ticks, start_ticks);
+        f->since_ticks = MIN(f->since_ticks, since_ticks);
+        f->until_ticks = MAX(f->until_ticks, until_ticks);
 }
 
 static bool contains(const struct worker_range *all, size_t n_all, const struct worker_range *some, size_t n)
@@ -69,14 +83,14 @@ bool registry_explains(const struct registry *r, const char *domain, uint64_t st
         for (size_t i = 0; i < r->n_former; i++) {
                 const struct former *f = &r->former[i];
 
-                if (streq(f->domain, domain) && f->start_ticks <= start_ticks &&
-                    contains(f->ranges, f->n_ranges, ranges, n))
+                if (streq(f->domain, domain) && f->since_ticks <= start_ticks &&
+                    start_ticks <= f->until_ticks && contains(f->ranges, f->n_ranges, ranges, n))
                         return true;
         }
         for (size_t i = 0; i < r->n_items; i++) {
                 const struct registered *g = r->items[i];
 
-                if (streq(g->domain, domain) && g->start_ticks <= start_ticks &&
+                if (streq(g->domain, domain) && g->since_ticks <= start_ticks &&
                     contains(g->ranges, g->n_ranges, ranges, n))
                         return true;
         }

@@ -82,7 +82,7 @@ static int on_process_exit(sd_event_source *source, int fd, uint32_t events, voi
                         continue;
                 /* The file is left to the next change: whoever reads it sees who has ended, and when
                  * thousands end at once, each would write all the others anew. */
-                registry_remember(r, g->domain, g->start_ticks, g->ranges, g->n_ranges);
+                registry_remember(r, g->domain, g->since_ticks, registry_now_ticks(), g->ranges, g->n_ranges);
                 registry_drop(r, g);
                 break;
         }
@@ -101,7 +101,11 @@ static int new_registered(struct registry *r, pid_t pid, uint64_t start_ticks, i
         if (!g)
                 return -ENOMEM;
         *g = (struct registered) {
-                .pid = pid, .start_ticks = start_ticks, .dir_fd = -EBADF, .pid_fd = -EBADF
+                .pid = pid,
+                .start_ticks = start_ticks,
+                .since_ticks = registry_now_ticks(),
+                .dir_fd = -EBADF,
+                .pid_fd = -EBADF,
         };
         g->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
         g->pid_fd = fcntl(pid_fd, F_DUPFD_CLOEXEC, 3);

@@ -12,6 +12,7 @@
 struct registered {
         pid_t pid;
         uint64_t start_ticks;
+        uint64_t since_ticks; /* nothing was registered before, in the same clock */
         int dir_fd;
         int pid_fd;
         sd_event_source *exit_source;
@@ -26,7 +27,7 @@ struct registered {
  * they left behind have it still, and nothing else says where they got it. */
 struct former {
         char *domain;
-        uint64_t start_ticks; /* of the first such process */
+        uint64_t since_ticks, until_ticks; /* who was born before or after has nothing of it */
         struct worker_range *ranges;
         size_t n_ranges;
 };
@@ -65,9 +66,12 @@ int registry_add(struct registry *r, pid_t pid, uint64_t start_ticks, int dir_fd
 int registry_remove(struct registry *r, struct registered *g, const struct worker_range *ranges, size_t n);
 void registry_drop(struct registry *r, struct registered *g);
 
-/* registry-former.c: notes that ranges of a process of @domain were ours, as far as memory allows. */
-void registry_remember(struct registry *r, const char *domain, uint64_t start_ticks,
+/* registry-former.c: notes that ranges of a process of @domain were ours in that time, as far as memory
+ * allows. */
+void registry_remember(struct registry *r, const char *domain, uint64_t since_ticks, uint64_t until_ticks,
                        const struct worker_range *ranges, size_t n);
+/* The time as processes' starts are counted: proc(5), field 22 of stat. */
+uint64_t registry_now_ticks(void);
 void former_done(struct former *f);
 /* Whether a process of @domain, begun at @start_ticks, has the registration of @ranges from one of ours,
  * ended or not, by fork. */

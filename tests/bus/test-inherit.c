@@ -103,22 +103,24 @@ static void test_orphan(gconstpointer restarts)
         g_assert_no_errno(kill(orphan, SIGKILL));
 }
 
-/* Who has registered his memory himself has it from nobody. */
+/* Who has registered his memory himself, at the same addresses, has it from nobody: he was there before. */
 static void test_own(void)
 {
         struct child *c[N], *own;
         pid_t pids[N];
         char *error;
 
-        start(c, pids);
         own = child_start(&h, UID_FIRST);
         child_area(own, PAGES, 19, 1);
+        start(c, pids);
         child_say(own, "register 0");
         g_assert_true(frames_is_registered(own->pid));
         error = job_refused(h.bus, "Unmerge", &(struct what){ .pids = &own->pid, .n_pids = 1 });
         g_assert_cmpstr(error, ==, MERGEMEM_ERROR_NOTHING_MATCHES);
         g_free(error);
         g_assert_true(frames_is_registered(own->pid));
+        for (size_t i = 0; i < N; i++)
+                child_area(c[i], PAGES, 23, 1);
         error = job_refused(h.bus, "Merge", &(struct what){ .pids = pids, .n_pids = N });
         g_assert_cmpstr(error, ==, MERGEMEM_ERROR_DOMAIN_BUSY);
         g_free(error);

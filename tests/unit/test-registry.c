@@ -460,7 +460,9 @@ static void test_exit(struct fixture *f, const void *data)
                 g_assert_cmpint(sd_event_run(f->event, WAIT_USEC), >=, 0);
         g_assert_cmpuint(f->registry.n_items, ==, 1);
         g_assert_null(registry_find(&f->registry, ended.pid, ended.start_ticks));
-        g_assert_true(registry_explains(&f->registry, "one", ended.start_ticks, &low, 1));
+        g_assert_true(registry_explains(&f->registry, "one", registry_now_ticks() - 1, &low, 1) ||
+                      registry_explains(&f->registry, "one", registry_now_ticks(), &low, 1));
+        g_assert_false(registry_explains(&f->registry, "one", ended.start_ticks - 1, &low, 1));
         g_assert_nonnull(registry_find(&f->registry, lives->pid, lives->start_ticks));
         g_assert_cmpint(waitpid(ended.pid, NULL, 0), ==, ended.pid);
         f->children[0].pid = 0;
@@ -481,15 +483,16 @@ static void test_former(struct fixture *f, const void *data)
         struct registry *r = &f->registry;
         g_autofree char *text = NULL;
 
-        registry_remember(r, "one", 100, &low, 1);
-        registry_remember(r, "one", 90, &high, 1);
-        registry_remember(r, "two", 50, &low, 0);
+        registry_remember(r, "one", 100, 150, &low, 1);
+        registry_remember(r, "one", 90, 200, &high, 1);
+        registry_remember(r, "two", 50, 60, &low, 0);
         g_assert_cmpuint(r->n_former, ==, 1);
         for (int again = 0; again < 2; again++) {
                 g_assert_true(registry_explains(r, "one", 90, &low, 1));
                 g_assert_true(registry_explains(r, "one", 200, &between, 1));
                 g_assert_true(registry_explains(r, "one", 200, both, 2));
                 g_assert_false(registry_explains(r, "one", 89, &low, 1));
+                g_assert_false(registry_explains(r, "one", 201, &low, 1));
                 g_assert_false(registry_explains(r, "one", 200, &beyond, 1));
                 g_assert_false(registry_explains(r, "two", 200, &low, 1));
                 g_assert_cmpint(registry_save(r), ==, 0);
@@ -501,19 +504,19 @@ static void test_former(struct fixture *f, const void *data)
                 g_autofree char *name = g_strdup_printf("domain %u", i);
 
                 if (i == FORMER_DOMAINS_MAX - 1)
-                        registry_remember(r, "domain 0", 1, &high, 1);
-                registry_remember(r, name, 1, &low, 1);
+                        registry_remember(r, "domain 0", 1, 2, &high, 1);
+                registry_remember(r, name, 1, 2, &low, 1);
         }
         g_assert_cmpuint(r->n_former, ==, FORMER_DOMAINS_MAX);
         g_assert_false(registry_explains(r, "one", 200, &low, 1));
         g_assert_true(registry_explains(r, "domain 0", 1, &high, 1));
-        registry_remember(r, "one", 1, &low, 1);
+        registry_remember(r, "one", 1, 2, &low, 1);
         g_assert_false(registry_explains(r, "domain 1", 1, &low, 1));
         g_assert_true(registry_explains(r, "domain 0", 1, &low, 1));
         for (uint64_t i = 0; i <= FORMER_RANGES_MAX; i++) {
                 struct worker_range range = { .start = (8 + 2 * i) << 12, .end = (9 + 2 * i) << 12 };
 
-                registry_remember(r, "one", 1, &range, 1);
+                registry_remember(r, "one", 1, 2, &range, 1);
         }
         g_assert_cmpuint(r->former[0].n_ranges, <=, FORMER_RANGES_MAX);
         g_assert_false(registry_explains(r, "one", 1, &low, 1));
