@@ -39,9 +39,9 @@ static void census_done(struct job *j)
         other = registry_other_domain(&j->manager->registry, j->report.domains[j->domain].text);
         if (!foreign && other) {
                 job_fail(j, MERGEMEM_ERROR_DOMAIN_BUSY,
-                         "Children of processes that were merged before, of another trust domain, %s, still "
-                         "have memory registered with KSM, which keeps no domains apart; unmerge that first, "
-                         "or merge with trust \"system\".",
+                         "Children of processes that were merged before, of another trust domain, %s, "
+                         "still have memory registered with KSM, which keeps no domains apart; unmerge "
+                         "that first, or merge with trust \"system\".",
                          other);
                 return;
         }

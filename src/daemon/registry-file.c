@@ -81,7 +81,8 @@ static int load_ranges(struct loading *l)
                 return 0;
         if (!g) {
                 if (l->domain)
-                        registry_remember(l->registry, l->domain, l->since_ticks, l->until_ticks, l->ranges, n);
+                        registry_remember(l->registry, l->domain, l->since_ticks, l->until_ticks,
+                                          l->ranges, n);
                 return 0;
         }
         return registry_add(l->registry, g->pid, g->start_ticks, g->dir_fd, g->pid_fd, g->domain, l->ranges,

@@ -82,7 +82,8 @@ static int on_process_exit(sd_event_source *source, int fd, uint32_t events, voi
                         continue;
                 /* The file is left to the next change: whoever reads it sees who has ended, and when
                  * thousands end at once, each would write all the others anew. */
-                registry_remember(r, g->domain, g->since_ticks, registry_now_ticks(), g->ranges, g->n_ranges);
+                registry_remember(r, g->domain, g->since_ticks, registry_now_ticks(), g->ranges,
+                                  g->n_ranges);
                 registry_drop(r, g);
                 break;
         }
