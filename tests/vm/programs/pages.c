@@ -61,6 +61,18 @@ void pages_settle(void) {
         check(sched_setaffinity(0, sizeof(all), &all) == 0);
 }
 
+void pages_drain(void) {
+        int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+
+        check(fd >= 0);
+        check_equal(write(fd, "1", 1), 1);
+        close(fd);
+        fd = open("/proc/sys/vm/stat_refresh", O_WRONLY | O_CLOEXEC);
+        check(fd >= 0);
+        check_equal(write(fd, "1", 1), 1);
+        close(fd);
+}
+
 uint64_t page_frame(pid_t pid, uintptr_t address) {
         char path[64];
         uint64_t word;

@@ -20,6 +20,9 @@ size_t pages_wrong(const void *address, size_t n, uint64_t seed);
 /* Pages that were just touched wait on a list per CPU; moves them where mergemod takes them from. */
 void pages_settle(void);
 
+/* So do pages that are locked, unlocked or freed, and figures; has the kernel deal with all of them. */
+void pages_drain(void);
+
 /* Frame number of a page of a process, 0 if it is not there. */
 uint64_t page_frame(pid_t pid, uintptr_t address);
 /* Frame number of the kernel's zero page. */
