@@ -76,6 +76,7 @@ static void clear_soft_dirty(void) {
 #define SOFT_DIRTY (1ULL << 55)
 #define EXCLUSIVE (1ULL << 56)
 #define OF_FILE (1ULL << 61)
+#define MOVING (1ULL << 62)
 #define PRESENT (1ULL << 63)
 
 static void soft_dirty(void) {
@@ -98,7 +99,8 @@ static void soft_dirty(void) {
         }
 }
 
-/* Documented: merged pages look like those of a file, and are not the process's alone. */
+/* Documented: merged pages look like those of a file, and are not the process's alone; those that are being
+ * merged look like pages that are being moved. */
 static void pagemap(void) {
         hammer_begin();
         while (hammer_round()) {
@@ -110,10 +112,10 @@ static void pagemap(void) {
                 usleep(5000);
                 read_pagemap(area, words);
                 for (size_t i = 0; i < N; i++) {
-                        check_equal(!!(words[i] & PRESENT), i % 2 == 0);
+                        check_equal(!!(words[i] & (PRESENT | MOVING)), i % 2 == 0);
                         if (i % 2)
                                 continue;
-                        if (words[i] & OF_FILE)
+                        if (words[i] & (OF_FILE | MOVING))
                                 check(hammer_is_on());
                         else
                                 check(words[i] & EXCLUSIVE);

@@ -126,8 +126,10 @@ static int try_unmerge(struct twin *twin) {
         return r ?: range.status;
 }
 
+/* Both: they lie beside each other, and are one area. */
 static int try_advise(struct twin *twin) {
-        struct mergemod_range range = { .start = (uintptr_t)twin->a, .end = (uintptr_t)twin->a + N * PAGE,
+        char *first = twin->a < twin->b ? twin->a : twin->b;
+        struct mergemod_range range = { .start = (uintptr_t)first, .end = (uintptr_t)first + 2 * N * PAGE,
                                         .target = twin->target };
         struct mergemod_ranges ranges = { .ranges = (uintptr_t)&range, .n_ranges = 1,
                                           .flags = MERGEMOD_ADVISE_KSM };

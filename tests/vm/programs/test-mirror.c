@@ -21,19 +21,24 @@ struct mirror_command {
 
 #define MIRROR_READ _IOWR('H', 0, struct mirror_command)
 #define MIRROR_WRITE _IOWR('H', 1, struct mirror_command)
+#define MIRROR_TAKE _IOWR('H', 2, struct mirror_command)
 
 static int mirror;
 static char *bounce;
 
-static void transfer(unsigned long request, const char *address) {
+/* How many pages it was about, or -errno. */
+static long order(unsigned long request, const char *address) {
         struct mirror_command command = {
                 .address = (uintptr_t)address,
                 .pointer = (uintptr_t)bounce,
                 .n_pages = N,
         };
 
-        check_equal(ioctl(mirror, request, &command), 0);
-        check_equal(command.n_copied, N);
+        return ioctl(mirror, request, &command) < 0 ? -errno : (long)command.n_copied;
+}
+
+static void transfer(unsigned long request, const char *address) {
+        check_equal(order(request, address), N);
 }
 
 /* What the device reads at an address. */
@@ -70,6 +75,22 @@ static void follows(void) {
         twin_end(&twin);
 }
 
+/* Pages that are in the device's own memory are not there for the module; merged ones do not go there. */
+static void taken(void) {
+        struct twin twin = twin_make(N, SEED);
+
+        open_mirror();
+        transfer(MIRROR_TAKE, twin.a);
+        check_equal(twin_merge(&twin, twin.a, N), 0);
+        check_equal(pages_wrong(twin.a, N, SEED), 0);
+        pages_settle();
+        check_equal(twin_merge(&twin, twin.a, N) + twin_merge(&twin, twin.b, N), 2 * N);
+        check_equal(order(MIRROR_TAKE, twin.a), -ENOENT);
+        check_equal(twin_shared(&twin), N);
+        check_equal(pages_wrong(twin.a, N, SEED) + twin_wrong(&twin), 0);
+        twin_end(&twin);
+}
+
 static void follows_the_hammer(void) {
         char *area;
 
@@ -91,6 +112,7 @@ static void follows_the_hammer(void) {
 int main(int argc, char **argv) {
         static const struct test_case cases[] = {
                 { "MMU notifiers: a device sees what the process sees", follows },
+                { "MMU notifiers: pages in the memory of a device", taken },
                 { "MMU notifiers: a device reads and writes while pages are merged", follows_the_hammer },
         };
 
