@@ -49,7 +49,7 @@ static void census_done(struct job *j)
                 job_plan(j);
                 return;
         }
-        job_fail(j, MERGEMEM_ERROR_DOMAIN_BUSY,
+        job_domain_busy(j,
                  "%zu process%s registered memory with KSM by %s (process %d, %s), and KSM keeps no trust "
                  "domains apart; trust \"system\" merges nevertheless.",
                  n_foreign, n_foreign == 1 ? "" : "es", n_foreign == 1 ? "itself" : "themselves",
@@ -230,7 +230,7 @@ static void on_census_done(void *userdata, int error)
         if (error == -ETIMEDOUT && !may_meet(j, j->busy)) {
                 /* Whoever keeps it a secret is not taken for one who has none. */
                 manager_mark_hung(j->manager, j->busy->pid, j->busy->start_ticks);
-                job_fail(j, MERGEMEM_ERROR_DOMAIN_BUSY,
+                job_domain_busy(j,
                          "Process %d (%s) does not let it be known whether it has memory registered with "
                          "KSM, which keeps no trust domains apart; trust \"system\" merges nevertheless.",
                          j->busy->pid, j->busy->exe ?: "unknown program");

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+
 #include "daemon/job.h"
 #include "lib/inject.h"
 #include "shared/log.h"
@@ -28,7 +30,7 @@ static void on_refreshed(void *userdata, int error)
                 return;
         }
         registry_account(&j->manager->registry, j->n_saved, j->n_shared);
-        j->report.metadata_bytes = registry_metadata_bytes(&j->manager->registry);
+        j->report.metadata_bytes = manager_metadata_bytes(j->manager);
         (void) registry_save(&j->manager->registry);
         manager_emit_totals(j->manager);
         job_next_part(j);
@@ -64,7 +66,7 @@ static void on_measure_done(void *userdata, int error)
         if (error < 0)
                 fail_call(j, error);
         else
-                refresh_start(&j->refresh, &j->manager->registry, j->manager->worker, on_refreshed, j);
+                job_count(j, &j->manager->registry, on_refreshed);
 }
 
 static void measure(struct job *j)
@@ -287,6 +289,32 @@ void job_plan(struct job *j)
                 fail_call(j, r);
 }
 
+void job_domain_busy(struct job *j, const char *format, ...)
+{
+        _cleanup_(freep) char *message = NULL;
+        va_list ap;
+        int r;
+
+        va_start(ap, format);
+        r = vasprintf(&message, format, ap);
+        va_end(ap);
+        if (r < 0)
+                message = NULL;
+        if (j->mechanism != MECHANISM_DIRECT) {
+                job_fail(j, MERGEMEM_ERROR_DOMAIN_BUSY, "%s", message ?: "Out of memory.");
+                return;
+        }
+        log_debug("Job %u leaves private pages of files alone: %s", j->id, message ?: "Out of memory.");
+        (void) report_count(&j->report.refused, "of a file, and KSM is another trust domain's", j->n_rest);
+        job_next_part(j);
+}
+
+/* What KSM would free for @d in this job. */
+static uint64_t gain(const struct job *j, const struct report_domain *d)
+{
+        return d->n_duplicates - (j->mechanism == MECHANISM_DIRECT ? d->n_anonymous : 0);
+}
+
 /* KSM keeps no domains apart, so one at a time can have registered memory: the one that has, else
  * the one that gains most. False: the job has failed. */
 static bool choose_domain(struct job *j)
@@ -300,14 +328,14 @@ static bool choose_domain(struct job *j)
 
                 if (j->selector.trust != TRUST_SYSTEM && registry_other_domain(registry, d->text))
                         continue;
-                if (!best || d->n_duplicates > best->n_duplicates)
+                if (!best || gain(j, d) > gain(j, best))
                         best = d;
         }
         if (!best) {
-                job_fail(j, MERGEMEM_ERROR_DOMAIN_BUSY,
-                         "Memory of another trust domain, %s, is registered with KSM, which keeps no "
-                         "domains apart; unmerge that first, or merge with trust \"system\".",
-                         registry_other_domain(registry, report->domains[0].text));
+                job_domain_busy(j,
+                                "Memory of another trust domain, %s, is registered with KSM, which keeps no "
+                                "domains apart; unmerge that first, or merge with trust \"system\".",
+                                registry_other_domain(registry, report->domains[0].text));
                 return false;
         }
 
@@ -315,9 +343,9 @@ static bool choose_domain(struct job *j)
         j->domain = (uint32_t) (best - report->domains);
         best->chosen = true;
         for (size_t i = 0; i < report->n_domains; i++)
-                if (&report->domains[i] != best && report->domains[i].n_duplicates > 0)
+                if (&report->domains[i] != best && gain(j, &report->domains[i]) > 0)
                         (void) report_count(&report->refused, "another trust domain",
-                                            report->domains[i].n_duplicates);
+                                            gain(j, &report->domains[i]));
         return true;
 }
 
@@ -333,6 +361,20 @@ static void on_counted(void *userdata, int error)
         job_census(j);
 }
 
+void job_merge_ksm(struct job *j)
+{
+        const struct mechanism_state *ksm = &j->manager->mechanisms[MECHANISM_KSM];
+
+        if (!ksm->works) {
+                (void) report_count(&j->report.refused, "of a file, and KSM does not work here", j->n_rest);
+                job_next_part(j);
+                return;
+        }
+        if (!j->chosen && !choose_domain(j))
+                return;
+        job_count(j, &j->manager->registry, on_counted);
+}
+
 void job_merge(struct job *j)
 {
         j->report.mechanism = mechanism_to_string(j->mechanism);
@@ -340,8 +382,9 @@ void job_merge(struct job *j)
                 job_next_part(j);
                 return;
         }
-        if (!j->chosen && !choose_domain(j))
-                return;
         job_set_state(j, JOB_MERGING);
-        refresh_start(&j->refresh, &j->manager->registry, j->manager->worker, on_counted, j);
+        if (j->mechanism == MECHANISM_DIRECT)
+                job_merge_direct(j);
+        else
+                job_merge_ksm(j);
 }

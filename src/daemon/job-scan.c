@@ -93,13 +93,16 @@ static void on_grouped(void *userdata, const union worker_packet *row)
                                         j->part == 0);
                 break;
         case WORKER_ROW_DOMAIN:
-                if (row->domain.domain < r->n_domains)
+                if (row->domain.domain < r->n_domains) {
                         r->domains[row->domain.domain].n_duplicates += row->domain.n_duplicates;
+                        r->domains[row->domain.domain].n_anonymous += row->domain.n_anonymous;
+                }
                 break;
         case WORKER_ROW_TOTAL:
                 r->n_duplicates += row->total.n_duplicates;
                 r->n_zero += row->total.n_zero;
                 r->n_anonymous += row->total.n_anonymous;
+                j->n_rest = row->total.n_duplicates - row->total.n_anonymous;
         }
 }
 
@@ -328,6 +331,7 @@ static void begin_part(struct job *j)
         p.begin.n_parts = j->n_parts;
         p.begin.cross_owners = j->selector.all;
         p.begin.include_private = selector_names_processes(&j->selector);
+        p.begin.direct = j->mechanism == MECHANISM_DIRECT;
         r = job_call(j, &p, -1, NULL, on_begun);
         if (r < 0)
                 job_fail_errno(j, r, "Cannot call the worker");

@@ -55,7 +55,9 @@ static void fail_missing(struct job *j, const struct selector_value *v)
 
 int job_domain_of(const struct job *j, const struct mm_process *p, const char *unit, char **ret)
 {
-        return policy_domain(j->selector.trust, p, unit, selector_cgroup_of(&j->selector, p, unit), ret);
+        /* mergemod knows no units, and keeps root's processes apart by cgroup. */
+        return policy_domain(j->selector.trust, p, j->mechanism == MECHANISM_DIRECT ? NULL : unit,
+                             selector_cgroup_of(&j->selector, p, unit), ret);
 }
 
 static int add_target(struct job *j, struct mm_process *p, const char *unit, bool selected)

@@ -3,6 +3,7 @@
 
 #include "daemon/job.h"
 #include "daemon/memory.h"
+#include "lib/device.h"
 #include "lib/inject.h"
 #include "shared/format.h"
 #include "shared/names.h"
@@ -18,11 +19,37 @@
 
 static void next(struct job *j);
 
+static struct registry *registry_of(struct job *j, const struct job_ranges *of)
+{
+        return of->direct ? &j->manager->merged : &j->manager->registry;
+}
+
 static struct registered *find_registered(struct job *j, const struct job_ranges *of)
 {
         const struct job_target *t = &j->targets[of->target];
 
-        return registry_find(&j->manager->registry, t->pid, t->start_ticks);
+        return registry_find(registry_of(j, of), t->pid, t->start_ticks);
+}
+
+/* Why mergemod could not give something back. */
+static const char *unmerge_problem(int error)
+{
+        switch (error) {
+        case -ENOMEM:
+                return "memory ran out";
+        case -ENOENT:
+        case -ENODEV:
+        case -ENXIO:
+                return "mergemod is not loaded";
+        default:
+                return mm_device_status_text(error);
+        }
+}
+
+static void save(struct job *j)
+{
+        (void) registry_save(&j->manager->registry);
+        (void) registry_save(&j->manager->merged);
 }
 
 static void on_advised(void *userdata, const union worker_packet *row)
@@ -36,15 +63,18 @@ static void on_advised(void *userdata, const union worker_packet *row)
         j->report.stop_usec = MAX(j->report.stop_usec, a->stop_usec);
         for (uint32_t i = 0; i < a->n; i++)
                 j->ranges_done += a->ranges[i].end - a->ranges[i].start;
-        if (a->result != MM_INJECT_OK)
+        if (j->ranges[j->next].direct && a->error < 0)
+                (void) report_count(&j->report.skipped, unmerge_problem(a->error), 1);
+        else if (a->result != MM_INJECT_OK)
                 (void) report_count(&j->report.skipped, mm_inject_result_name(a->result), 1);
         else if (j->ranges_done == 0)
                 (void) report_count(&j->report.skipped, "memory ran out", 1);
         if (g && a->n > 0) {
+                struct registry *registry = registry_of(j, &j->ranges[j->next]);
+
                 /* Its children still have what they inherited. */
-                registry_remember(&j->manager->registry, g->domain, g->since_ticks, registry_now_ticks(),
-                                  a->ranges, a->n);
-                (void) registry_remove(&j->manager->registry, g, a->ranges, a->n);
+                registry_remember(registry, g->domain, g->since_ticks, registry_now_ticks(), a->ranges, a->n);
+                (void) registry_remove(registry, g, a->ranges, a->n);
         }
 }
 
@@ -59,7 +89,7 @@ static void on_advise_done(void *userdata, int error)
                 (void) report_count(&j->report.skipped, exclusion_to_string(EXCLUSION_HUNG), 1);
                 j->ranges_done = 0;
         } else if (error < 0) {
-                (void) registry_save(&j->manager->registry);
+                save(j);
                 job_fail_errno(j, error, "The worker cannot go on");
                 return;
         }
@@ -75,6 +105,14 @@ static void finish(struct job *j)
 {
         manager_refresh(j->manager);
         job_finish(j);
+}
+
+static bool with_ksm(const struct job *j)
+{
+        for (size_t i = 0; i < j->n_ranges; i++)
+                if (!j->ranges[i].direct)
+                        return true;
+        return false;
 }
 
 static int open_cgroups(void)
@@ -153,6 +191,8 @@ static uint64_t take_ranges(const struct registered *g, uint64_t budget, union w
                 taken += range->end - range->start;
         }
         p->ranges.n = n;
+        if (n > 0 && n == g->n_ranges && p->ranges.ranges[n - 1].end == g->ranges[n - 1].end)
+                p->ranges.flags |= WORKER_RANGES_LAST;
         p->header.size += (uint32_t) (n * sizeof(*g->ranges));
         return taken;
 }
@@ -169,7 +209,7 @@ static void next(struct job *j)
 
                 if (!g)
                         continue;
-                worker_packet_init(&p, WORKER_UNREGISTER, sizeof(p.ranges));
+                worker_packet_init(&p, current->direct ? WORKER_UNMERGE : WORKER_UNREGISTER, sizeof(p.ranges));
                 p.ranges.index = current->target;
                 p.ranges.pid = t->pid;
                 p.ranges.start_ticks = t->start_ticks;
@@ -186,11 +226,14 @@ static void next(struct job *j)
                 return;
         }
         /* Once for all: until then the file names too much, which a later unmerge finds to be done. */
-        (void) registry_save(&j->manager->registry);
-        job_ksm_run(j, KSM_PASSES, finish);
+        save(j);
+        if (with_ksm(j))
+                job_ksm_run(j, KSM_PASSES, finish);
+        else
+                finish(j);
 }
 
-static void on_counted(void *userdata, int error)
+static void on_all_counted(void *userdata, int error)
 {
         struct job *j = userdata;
 
@@ -209,29 +252,49 @@ static void on_counted(void *userdata, int error)
         next(j);
 }
 
-static void plan(struct job *j)
+static void on_counted(void *userdata, int error)
+{
+        struct job *j = userdata;
+
+        job_count(j, &j->manager->merged, on_all_counted);
+}
+
+/* 1 if there is something to give back, 0, -ENOMEM. */
+static int plan_target(struct job *j, uint32_t target, bool direct)
 {
         int r;
 
-        for (size_t i = 0; i < j->n_targets; i++) {
-                const struct job_target *t = &j->targets[i];
+        r = job_ranges_append(j, target, NULL, 0, 0);
+        if (r < 0)
+                return r;
+        j->ranges[j->n_ranges - 1].direct = direct;
+        if (find_registered(j, &j->ranges[j->n_ranges - 1]))
+                return 1;
+        free(j->ranges[--j->n_ranges].ranges);
+        return 0;
+}
 
-                if (!registry_find(&j->manager->registry, t->pid, t->start_ticks))
-                        continue;
-                j->report.n_processes++;
-                r = job_ranges_append(j, (uint32_t) i, NULL, 0, 0);
-                if (r < 0) {
-                        job_fail_errno(j, r, "Cannot plan");
+static void plan(struct job *j)
+{
+        for (size_t i = 0; i < j->n_targets; i++) {
+                int ksm, direct = 0;
+
+                ksm = plan_target(j, (uint32_t) i, false);
+                if (ksm >= 0)
+                        direct = plan_target(j, (uint32_t) i, true);
+                if (ksm < 0 || direct < 0) {
+                        job_fail_errno(j, -ENOMEM, "Cannot plan");
                         return;
                 }
+                j->report.n_processes += ksm || direct;
         }
         if (j->n_ranges == 0) {
                 job_fail(j, MERGEMEM_ERROR_NOTHING_MATCHES,
-                         "None of these processes has memory that mergemem registered.");
+                         "None of these processes has memory that mergemem merged or registered.");
                 return;
         }
         /* How much memory it takes depends on what is merged now. */
-        refresh_start(&j->refresh, &j->manager->registry, j->manager->worker, on_counted, j);
+        job_count(j, &j->manager->registry, on_counted);
 }
 
 void job_unmerge(struct job *j)

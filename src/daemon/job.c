@@ -255,6 +255,8 @@ void job_cancel(struct job *j)
         /* Once targets are touched, what became of them is still found out. */
         if (j->state != JOB_MERGING)
                 job_finish(j);
+        else if (j->direct.running)
+                worker_cancel(j->manager->worker, j);
 }
 
 void job_set_state(struct job *j, enum job_state state)
@@ -301,4 +303,10 @@ int job_ranges_append(struct job *j, uint32_t target, const struct worker_range 
         all[j->n_ranges++] =
                 (struct job_ranges) { .target = target, .ranges = copy, .n = n, .n_pages = n_pages };
         return 0;
+}
+
+void job_count(struct job *j, struct registry *registry, worker_done_t done)
+{
+        refresh_stop(&j->manager->refresh);
+        refresh_start(&j->refresh, registry, j->manager->worker, done, j);
 }

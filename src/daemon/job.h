@@ -38,9 +38,10 @@ struct job_target {
         bool strayed;    /* what we put there has become another domain's */
 };
 
-/* Ranges of one target to register or to give back. */
+/* Ranges of one target to register, merge or give back. */
 struct job_ranges {
         uint32_t target;
+        bool direct; /* mergemod's */
         struct worker_range *ranges;
         size_t n;
         uint64_t n_pages;
@@ -87,7 +88,13 @@ struct job {
         struct job_ranges *ranges;
         size_t n_ranges;
         uint64_t ranges_done;
-        uint64_t n_saved, n_shared; /* by the part at hand */
+        uint64_t n_saved, n_shared; /* by the part at hand, through KSM */
+        uint64_t n_rest;            /* frames of the part at hand that only KSM could free */
+        struct {
+                int64_t n_saved; /* by the part at hand */
+                int error;       /* that its worker ended with */
+                bool running;    /* the call can be cancelled */
+        } direct;
         struct refresh refresh;
         struct job_target *busy; /* that the running call is about */
 
@@ -163,6 +170,14 @@ void job_plan(struct job *j);
 /* job-adopt.c: takes over who has inherited what we registered, then calls @then. */
 void job_adopt(struct job *j, void (*then)(struct job *j));
 
+/* The same by KSM, of what the job's mechanism leaves to it. */
+void job_merge_ksm(struct job *j);
+/* KSM is another domain's: the job has failed, or goes on without what only KSM could merge. */
+void job_domain_busy(struct job *j, const char *format, ...) _printf_(2, 3);
+
+/* job-direct.c: groups -> shared memory, by mergemod. Ends in job_merge_ksm() or job_next_part(). */
+void job_merge_direct(struct job *j);
+
 /* job-census.c: who else has memory in KSM's hands. Ends in job_plan(). */
 void job_census(struct job *j);
 
@@ -173,6 +188,9 @@ void job_ksm_run(struct job *j, unsigned passes, void (*then)(struct job *j));
 void job_unmerge(struct job *j);
 int job_ranges_append(struct job *j, uint32_t target, const struct worker_range *ranges, size_t n,
                       uint64_t n_pages);
+
+/* Counts anew what of @registry is merged now; two counts at a time would see each other's frames. */
+void job_count(struct job *j, struct registry *registry, worker_done_t done);
 
 /* job-bus.c */
 int job_export(struct job *j);

@@ -77,6 +77,8 @@ static int append_process(struct listing *l, const struct mm_process *p, const c
                           enum exclusion why)
 {
         const struct registered *g = registry_find(&l->manager->registry, p->pid, p->start_ticks);
+        const struct registered *d = registry_find(&l->manager->merged, p->pid, p->start_ticks);
+        uint64_t merged = (g ? g->merging_pages : 0) + (d ? d->merging_pages : 0);
         _cleanup_(freep) char *exe = NULL, *cgroup = NULL, *comm = NULL;
 
         /* Names come from programs, the bus takes only UTF-8. */
@@ -86,7 +88,7 @@ static int append_process(struct listing *l, const struct mm_process *p, const c
         if (!comm || !exe || !cgroup)
                 return -ENOMEM;
         return sd_bus_message_append(l->reply, "(usustta{sv})", (uint32_t) p->pid, comm, p->ruid, unit ?: "",
-                                     p->rss_anon_bytes, (g ? g->merging_pages : 0) * MM_PAGE_SIZE, 3, "exe",
+                                     p->rss_anon_bytes, merged * MM_PAGE_SIZE, 3, "exe",
                                      "s", exe, "cgroup", "s", cgroup, "excluded", "s",
                                      exclusion_to_string(why));
 }

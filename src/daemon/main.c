@@ -3,6 +3,7 @@
 
 #include "config.h"
 #include "daemon/manager.h"
+#include "daemon/module.h"
 #include "shared/log.h"
 
 static void help(void)
@@ -13,6 +14,7 @@ static void help(void)
                "     --version             Show the version\n"
                "     --bus=BUS             system (default), session, or a D-Bus address\n"
                "     --mechanism=NAME      auto, direct, ksm or observe, whatever is configured\n"
+               "     --load-module         Load mergemod into the kernel, or say why not, and exit\n"
                "     --config=FILE         Read FILE instead of %s/mergememd.conf\n"
                "     --log-level=LEVEL     err, warning, notice, info or debug\n\n"
                "See mergememd(8).\n",
@@ -20,14 +22,15 @@ static void help(void)
 }
 
 /* 1: go on; 0: all is said; -EINVAL. */
-static int parse_argv(int argc, char *argv[], Manager *m)
+static int parse_argv(int argc, char *argv[], Manager *m, bool *ret_load_module)
 {
-        enum { ARG_VERSION = 0x100, ARG_BUS, ARG_MECHANISM, ARG_CONFIG, ARG_LOG_LEVEL };
+        enum { ARG_VERSION = 0x100, ARG_BUS, ARG_MECHANISM, ARG_LOAD_MODULE, ARG_CONFIG, ARG_LOG_LEVEL };
         static const struct option options[] = {
                 { "help", no_argument, NULL, 'h' },
                 { "version", no_argument, NULL, ARG_VERSION },
                 { "bus", required_argument, NULL, ARG_BUS },
                 { "mechanism", required_argument, NULL, ARG_MECHANISM },
+                { "load-module", no_argument, NULL, ARG_LOAD_MODULE },
                 { "config", required_argument, NULL, ARG_CONFIG },
                 { "log-level", required_argument, NULL, ARG_LOG_LEVEL },
                 {},
@@ -52,6 +55,9 @@ static int parse_argv(int argc, char *argv[], Manager *m)
                                         -EINVAL, "--mechanism=%s: not one of auto, direct, ksm, observe.",
                                         optarg);
                         break;
+                case ARG_LOAD_MODULE:
+                        *ret_load_module = true;
+                        break;
                 case ARG_CONFIG:
                         m->conf_path = optarg;
                         break;
@@ -69,9 +75,27 @@ static int parse_argv(int argc, char *argv[], Manager *m)
         return 1;
 }
 
+/* Not in the service itself, which is not to be able to. */
+static int load_module(void)
+{
+        _cleanup_(freep) char *text = NULL;
+        struct module_facts facts;
+        int r;
+
+        r = module_load(&facts);
+        text = module_explain(&facts);
+        if (!text)
+                return log_oom();
+        if (r < 0)
+                return log_error_errno(r, "%s.", text);
+        log_info("%s.", text);
+        return 0;
+}
+
 int main(int argc, char *argv[])
 {
         _cleanup_(manager_freep) Manager *m = NULL;
+        bool load = false;
         int r;
 
         r = manager_new(&m);
@@ -79,13 +103,15 @@ int main(int argc, char *argv[])
                 (void) log_error_errno(r, "Cannot set up: %m");
                 return EXIT_FAILURE;
         }
-        r = parse_argv(argc, argv, m);
+        r = parse_argv(argc, argv, m, &load);
         if (r <= 0)
                 return r < 0 ? 2 : EXIT_SUCCESS;
         if (geteuid() != 0) {
                 log_error("mergememd must run as root: it reads the memory of other processes.");
                 return EXIT_FAILURE;
         }
+        if (load)
+                return load_module() < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         r = manager_start(m);
         if (r < 0)
                 return EXIT_FAILURE;

@@ -144,8 +144,8 @@ static int get_mechanisms(sd_bus *bus, const char *path, const char *interface, 
 /* Totals that are computed rather than kept. */
 static uint64_t total(const Manager *m, const char *property)
 {
-        uint64_t gross = registry_saved_frames(&m->registry) * MM_PAGE_SIZE;
-        uint64_t metadata = registry_metadata_bytes(&m->registry);
+        uint64_t gross = manager_saved_frames(m) * MM_PAGE_SIZE;
+        uint64_t metadata = manager_metadata_bytes(m);
 
         if (streq(property, "SavedBytes"))
                 return gross - MIN(gross, metadata);
@@ -154,7 +154,11 @@ static uint64_t total(const Manager *m, const char *property)
         if (streq(property, "MetadataBytes"))
                 return metadata;
         if (streq(property, "MergedPages"))
-                return registry_merged_pages(&m->registry);
+                return registry_merged_pages(&m->registry) + registry_merged_pages(&m->merged);
+        if (streq(property, "SharedFrames"))
+                return m->registry.n_shared + m->merged.n_shared;
+        if (streq(property, "PagesBrokenTotal"))
+                return m->registry.n_broken + m->merged.n_broken;
         if (streq(property, "CPUUsageNSec"))
                 return manager_cpu_nsec(m);
         return 0;
@@ -199,14 +203,13 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("SavedBytes", "t", get_total, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("SavedGrossBytes", "t", get_total, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("MetadataBytes", "t", get_total, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("SharedFrames", "t", NULL, offsetof(Manager, registry.n_shared),
-                        SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("SharedFrames", "t", get_total, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("MergedPages", "t", get_total, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("RegisteredProcesses", "u", get_registered, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("PagesScannedTotal", "t", NULL, offsetof(Manager, n_scanned_total), 0),
         SD_BUS_PROPERTY("PagesMergedTotal", "t", NULL, offsetof(Manager, n_merged_total), 0),
         SD_BUS_PROPERTY("PagesFailedTotal", "t", NULL, offsetof(Manager, n_failed_total), 0),
-        SD_BUS_PROPERTY("PagesBrokenTotal", "t", NULL, offsetof(Manager, registry.n_broken), 0),
+        SD_BUS_PROPERTY("PagesBrokenTotal", "t", get_total, 0, 0),
         SD_BUS_PROPERTY("CPUUsageNSec", "t", get_total, 0, 0),
         SD_BUS_PROPERTY("KsmdCPUUsageNSec", "t", NULL, offsetof(Manager, ksmd_cpu_nsec), 0),
         SD_BUS_PROPERTY("LastScanUSec", "t", NULL, offsetof(Manager, last_scan_usec),

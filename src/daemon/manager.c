@@ -53,7 +53,8 @@ int manager_new(Manager **ret)
         r = sd_event_default(&m->event);
         if (r < 0)
                 return r;
-        registry_init(&m->registry, m->event, -EBADF);
+        registry_init(&m->registry, REGISTRY_KSM, m->event, -EBADF);
+        registry_init(&m->merged, REGISTRY_DIRECT, m->event, -EBADF);
         *ret = TAKE_PTR(m);
         return 0;
 }
@@ -72,6 +73,7 @@ Manager *manager_free(Manager *m)
         worker_free(m->worker);
         sd_event_source_disable_unref(m->refresh_source);
         registry_done(&m->registry);
+        registry_done(&m->merged);
         sd_bus_flush_close_unref(m->bus);
         sd_event_unref(m->event);
         for (size_t i = 0; i < ELEMENTSOF(m->mechanisms); i++)
@@ -85,9 +87,19 @@ Manager *manager_free(Manager *m)
         return NULL;
 }
 
+uint64_t manager_saved_frames(const Manager *m)
+{
+        return registry_saved_frames(&m->registry) + registry_saved_frames(&m->merged);
+}
+
+uint64_t manager_metadata_bytes(const Manager *m)
+{
+        return registry_metadata_bytes(&m->registry) + registry_metadata_bytes(&m->merged);
+}
+
 void manager_notify_status(Manager *m)
 {
-        uint64_t saved = registry_saved_frames(&m->registry) * MM_PAGE_SIZE;
+        uint64_t saved = manager_saved_frames(m) * MM_PAGE_SIZE;
 
         if (m->running)
                 (void) sd_notifyf(0, "STATUS=Job %u, %s: %s.", m->running->id,
@@ -168,6 +180,11 @@ static void on_refreshed(void *userdata, int error)
 {
         Manager *m = userdata;
 
+        /* First what KSM has, then what mergemod has merged. */
+        if (m->refresh.registry == &m->registry && m->merged.n_items > 0) {
+                refresh_start(&m->refresh, &m->merged, m->worker, on_refreshed, m);
+                return;
+        }
         manager_emit_totals(m);
         manager_notify_status(m);
 }
@@ -176,14 +193,16 @@ static int on_refresh(sd_event_source *source, uint64_t usec, void *userdata)
 {
         Manager *m = userdata;
 
-        /* With nothing registered the next merge starts this again. */
-        if (m->registry.n_items == 0) {
-                on_refreshed(m, 0);
+        /* With nothing merged the next merge starts this again. */
+        if (m->registry.n_items == 0 && m->merged.n_items == 0) {
+                manager_emit_totals(m);
+                manager_notify_status(m);
                 return 0;
         }
         (void) sd_event_source_set_time_relative(source, REFRESH_USEC);
         (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-        if (!m->refresh.running)
+        /* Jobs that change something count for themselves. */
+        if (!m->refresh.running && (!m->running || m->running->type == JOB_ESTIMATE))
                 refresh_start(&m->refresh, &m->registry, m->worker, on_refreshed, m);
         return 0;
 }
@@ -309,6 +328,19 @@ static int add_events(Manager *m)
         return r;
 }
 
+static int load_registry(Manager *m, struct registry *registry, const char *name)
+{
+        int r;
+
+        registry->state_fd = m->state_fd;
+        r = registry_load(registry, m->proc_fd);
+        if (r == -EBADMSG) {
+                log_warning("The list of %s memory was damaged; it is set aside as %s.damaged.", name, name);
+                return 0;
+        }
+        return r < 0 ? log_error_errno(r, "Cannot read the list of %s memory: %m", name) : 0;
+}
+
 int manager_start(Manager *m)
 {
         int r;
@@ -332,13 +364,11 @@ int manager_start(Manager *m)
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the event loop: %m");
 
-        m->registry.state_fd = m->state_fd;
-        r = registry_load(&m->registry, m->proc_fd);
-        if (r == -EBADMSG)
-                log_warning(
-                        "The list of registered memory was damaged; it is set aside as registered.damaged.");
-        else if (r < 0)
-                return log_error_errno(r, "Cannot read the list of registered memory: %m");
+        r = load_registry(m, &m->registry, "registered");
+        if (r >= 0)
+                r = load_registry(m, &m->merged, "merged");
+        if (r < 0)
+                return r;
         r = worker_new(m->event, m->proc_fd, m->state_fd, m->ksm_fd, &m->worker);
         if (r < 0)
                 return log_error_errno(r, "Cannot start the worker: %m");

@@ -44,7 +44,8 @@ struct Manager {
         struct worker *worker;
         bool driving; /* ksmd runs for us */
         pid_t ksmd_pid;
-        struct registry registry;
+        struct registry registry; /* with KSM */
+        struct registry merged;   /* by mergemod */
         sd_event_source *refresh_source;
         struct refresh refresh;
 
@@ -88,6 +89,10 @@ void manager_dispatch(Manager *m);
 
 void manager_mark_hung(Manager *m, pid_t pid, uint64_t start_ticks);
 bool manager_is_hung(const Manager *m, pid_t pid, uint64_t start_ticks);
+
+/* What is saved now, frames, and what the kernel keeps in memory for it, by all mechanisms. */
+uint64_t manager_saved_frames(const Manager *m);
+uint64_t manager_metadata_bytes(const Manager *m);
 
 /* Asks the kernel anew what our registered memory saves, soon. */
 void manager_refresh(Manager *m);

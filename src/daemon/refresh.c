@@ -6,6 +6,8 @@ static void next(struct refresh *r);
 static void finish(struct refresh *r, int error)
 {
         r->running = false;
+        if (error >= 0)
+                registry_counted(r->registry, r->shared_frames);
         r->done(r->userdata, error);
 }
 
@@ -14,7 +16,10 @@ static void on_row(void *userdata, const union worker_packet *row)
         struct refresh *r = userdata;
         struct registered *g = registry_find(r->registry, r->pid, r->start_ticks);
 
-        if (row->header.type != WORKER_ROW_KSM || row->ksm_row.error < 0 || !g)
+        if (row->header.type != WORKER_ROW_KSM || row->ksm_row.error < 0)
+                return;
+        r->shared_frames += row->ksm_row.shared_frames;
+        if (!g)
                 return;
         r->merging_pages += row->ksm_row.merging_pages;
         if (r->first_range < g->n_ranges)
@@ -33,6 +38,7 @@ static void on_done(void *userdata, int error)
 
 static void next(struct refresh *r)
 {
+        bool direct = r->registry->kind == REGISTRY_DIRECT;
         struct registered *g;
         union worker_packet p;
         size_t n;
@@ -61,6 +67,8 @@ static void next(struct refresh *r)
         p.ranges.pid = g->pid;
         p.ranges.start_ticks = g->start_ticks;
         p.ranges.n = (uint32_t) n;
+        p.ranges.flags = (direct ? WORKER_RANGES_DIRECT : 0U) | (r->begun ? 0U : WORKER_RANGES_FIRST);
+        r->begun = true;
         memcpy(p.ranges.ranges, g->ranges + r->first_range, n * sizeof(*g->ranges));
         p.header.size += (uint32_t) (n * sizeof(*g->ranges));
         r->first_range += n;

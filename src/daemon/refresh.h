@@ -4,19 +4,20 @@
 #include "daemon/registry.h"
 #include "daemon/worker.h"
 
-/* Counts anew, through the worker, what of the registered memory is merged now. */
+/* Counts anew, through the worker, what of a registry's memory is merged now. */
 
 struct refresh {
         struct registry *registry;
         struct worker *worker;
         worker_done_t done;
         void *userdata;
-        bool running;
+        bool running, begun;
         size_t index;       /* into the registry */
         size_t first_range; /* of the process at hand */
         pid_t pid;          /* that the running call is about */
         uint64_t start_ticks;
         uint64_t merging_pages; /* of its ranges so far */
+        uint64_t shared_frames; /* of all so far */
 };
 
 /* @done is called with 0 or an error of the worker, maybe before this returns. */

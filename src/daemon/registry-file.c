@@ -10,7 +10,6 @@
  * ranges, for each domain that had some before "former SINCE UNTIL DOMAIN" and those. It lives in /run, so a
  * reboot takes it along. */
 
-#define FILE_NAME "registered"
 #define FILE_HEAD "mergemem registered 1"
 
 static void print_ranges(FILE *f, const struct worker_range *ranges, size_t n)
@@ -19,13 +18,24 @@ static void print_ranges(FILE *f, const struct worker_range *ranges, size_t n)
                 fprintf(f, "range %" PRIx64 " %" PRIx64 "\n", ranges[i].start, ranges[i].end);
 }
 
+/* Of the file; of one that is not complete yet; of one that was damaged. */
+struct names {
+        const char *name;
+        const char *new, *damaged;
+};
+
+static const struct names all_names[] = {
+        [REGISTRY_KSM] = { "registered", "registered.new", "registered.damaged" },
+        [REGISTRY_DIRECT] = { "merged", "merged.new", "merged.damaged" },
+};
+
 int registry_save(const struct registry *r)
 {
+        const struct names *names = &all_names[r->kind];
         _cleanup_(fclosep) FILE *f = NULL;
         int fd;
 
-        fd = openat(r->state_fd, FILE_NAME ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-                    0600);
+        fd = openat(r->state_fd, names->new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
                 return -errno;
         f = fdopen(fd, "we");
@@ -34,7 +44,7 @@ int registry_save(const struct registry *r)
                 return -ENOMEM;
         }
         fprintf(f, FILE_HEAD "\ntotals %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", r->n_saved, r->n_baseline,
-                r->n_shared);
+                r->n_shared_baseline);
         for (size_t i = 0; i < r->n_items; i++) {
                 const struct registered *g = r->items[i];
 
@@ -49,7 +59,7 @@ int registry_save(const struct registry *r)
         }
         if (fflush(f) != 0 || ferror(f))
                 return errno > 0 ? -errno : -EIO;
-        if (renameat(r->state_fd, FILE_NAME ".new", r->state_fd, FILE_NAME) < 0)
+        if (renameat(r->state_fd, names->new, r->state_fd, names->name) < 0)
                 return -errno;
         return 0;
 }
@@ -196,10 +206,11 @@ static int load_file(struct registry *r, int proc_fd, FILE *f)
 
 int registry_load(struct registry *r, int proc_fd)
 {
+        const struct names *names = &all_names[r->kind];
         _cleanup_(fclosep) FILE *f = NULL;
         int fd, k;
 
-        fd = openat(r->state_fd, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        fd = openat(r->state_fd, names->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0)
                 return errno == ENOENT ? 0 : -errno;
         f = fdopen(fd, "re");
@@ -209,7 +220,7 @@ int registry_load(struct registry *r, int proc_fd)
         }
         k = load_file(r, proc_fd, f);
         if (k == -EBADMSG)
-                (void) renameat(r->state_fd, FILE_NAME, r->state_fd, FILE_NAME ".damaged");
+                (void) renameat(r->state_fd, names->name, r->state_fd, names->damaged);
         while (r->n_items > 0 && k < 0)
                 registry_drop(r, r->items[0]);
         for (size_t i = r->n_items; i-- > 0 && k >= 0;)
@@ -217,5 +228,6 @@ int registry_load(struct registry *r, int proc_fd)
                         registry_drop(r, r->items[i]);
         if (r->n_items == 0)
                 r->n_saved = r->n_baseline = r->n_shared = 0;
+        r->n_shared_baseline = r->n_shared;
         return k;
 }

@@ -2,13 +2,14 @@
 #include <fcntl.h>
 
 #include "daemon/registry.h"
+#include "lib/device.h"
 #include "shared/log.h"
 
 #define KSM_RMAP_ITEM_BYTES 64U
 
-void registry_init(struct registry *r, sd_event *event, int state_fd)
+void registry_init(struct registry *r, enum registry_kind kind, sd_event *event, int state_fd)
 {
-        *r = (struct registry) { .event = event, .state_fd = state_fd };
+        *r = (struct registry) { .kind = kind, .event = event, .state_fd = state_fd };
 }
 
 static struct registered *registered_free(struct registered *g)
@@ -68,7 +69,7 @@ void registry_drop(struct registry *r, struct registered *g)
         memmove(r->items + i, r->items + i + 1, (--r->n_items - i) * sizeof(struct registered *));
         registered_free(g);
         if (r->n_items == 0)
-                r->n_saved = r->n_baseline = r->n_shared = 0;
+                r->n_saved = r->n_baseline = r->n_shared = r->n_shared_baseline = 0;
 }
 
 static int on_process_exit(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -185,6 +186,7 @@ void registry_settle(struct registry *r)
 {
         r->n_saved = registry_saved_frames(r);
         r->n_baseline = registry_merged_pages(r);
+        r->n_shared_baseline = r->n_shared;
 }
 
 void registry_account(struct registry *r, uint64_t saved, uint64_t shared)
@@ -192,6 +194,13 @@ void registry_account(struct registry *r, uint64_t saved, uint64_t shared)
         r->n_saved += saved;
         r->n_shared += shared;
         r->n_baseline = registry_merged_pages(r);
+        r->n_shared_baseline = r->n_shared;
+}
+
+void registry_counted(struct registry *r, uint64_t shared)
+{
+        if (r->kind == REGISTRY_DIRECT)
+                r->n_shared = shared;
 }
 
 uint64_t registry_merged_pages(const struct registry *r)
@@ -216,6 +225,14 @@ uint64_t registry_saved_frames(const struct registry *r)
 {
         uint64_t now = registry_merged_pages(r);
 
+        /* Each page that is merged is one less, each frame one more; what was merged when a service was
+         * killed comes on top that way. */
+        if (r->kind == REGISTRY_DIRECT) {
+                int64_t saved = (int64_t) (r->n_saved + now - r->n_baseline + r->n_shared_baseline - r->n_shared);
+
+                return (uint64_t) MAX(saved, (int64_t) 0);
+        }
+
         /* Each page that is written or ends takes one frame again. One that ksmd merges by itself
          * later counts for nothing: it may have been shared by fork before. */
         return r->n_saved - MIN(r->n_saved, r->n_baseline > now ? r->n_baseline - now : 0);
@@ -225,6 +242,8 @@ uint64_t registry_metadata_bytes(const struct registry *r)
 {
         uint64_t n = 0;
 
+        if (r->kind == REGISTRY_DIRECT)
+                return r->n_shared * MM_DEVICE_FRAME_BYTES;
         for (size_t i = 0; i < r->n_items; i++)
                 n += r->items[i]->rmap_items;
         return n * KSM_RMAP_ITEM_BYTES;

@@ -5,9 +5,11 @@
 
 #include "daemon/worker-protocol.h"
 
-/* The memory that we registered with KSM, and what it saves. Kept in the runtime directory too,
- * written before a target is touched, so that a service that was killed knows its own again and
- * never takes somebody else's registrations for its own. */
+/* The memory that we registered with KSM, or merged through mergemod, and what it saves: one registry
+ * each. Kept in the runtime directory too, written before a target is touched, so that a service that
+ * was killed knows its own again and never takes somebody else's registrations for its own. */
+
+enum registry_kind { REGISTRY_KSM, REGISTRY_DIRECT };
 
 struct registered {
         pid_t pid;
@@ -36,6 +38,7 @@ struct former {
 #define FORMER_RANGES_MAX 4096U
 
 struct registry {
+        enum registry_kind kind;
         sd_event *event;
         int state_fd;
         struct registered **items; /* by pid */
@@ -45,14 +48,15 @@ struct registry {
         /* Frames saved, as measured after the last merge, and the pages that were merged then. */
         uint64_t n_saved, n_baseline;
         uint64_t n_shared; /* frames shared */
+        uint64_t n_shared_baseline; /* the same then */
         uint64_t n_broken; /* merged pages that a write gave a frame of their own again, in all */
 };
 
-void registry_init(struct registry *r, sd_event *event, int state_fd);
+void registry_init(struct registry *r, enum registry_kind kind, sd_event *event, int state_fd);
 void registry_done(struct registry *r);
 
 /* Reads what an earlier service left and keeps what still lives. 0, or -EBADMSG for a damaged file,
- * which is then set aside as registered.damaged. */
+ * which is then set aside with the suffix .damaged. */
 int registry_load(struct registry *r, int proc_fd);
 /* Writes all to the runtime directory, atomically. */
 int registry_save(const struct registry *r);
@@ -85,14 +89,18 @@ const char *registry_other_domain(const struct registry *r, const char *domain);
 void registry_settle(struct registry *r);
 /* After it, and right after a count: it saved @saved frames more, on @shared new ones. */
 void registry_account(struct registry *r, uint64_t saved, uint64_t shared);
+/* All of it was counted anew: so many frames are shared. Only mergemod's can be told. */
+void registry_counted(struct registry *r, uint64_t shared);
 /* What of @g is merged was counted anew. */
 void registry_refreshed(struct registry *r, struct registered *g, uint64_t merging_pages,
                         uint64_t rmap_items);
 
-/* What is saved now, frames: measured, minus the pages that were written or ended since. */
+/* What is saved now, frames: measured, minus the pages that were written or ended since. Where shared
+ * frames can be counted, those that nobody uses any more make up for it. */
 uint64_t registry_saved_frames(const struct registry *r);
 uint64_t registry_merged_pages(const struct registry *r);
-/* The kernel keeps a struct ksm_rmap_item of 64 bytes for each page it looks at (mm/ksm.c). */
+/* What the kernel keeps: for each page that KSM looks at, a struct ksm_rmap_item of 64 bytes (mm/ksm.c);
+ * for each frame of mergemod's, MM_DEVICE_FRAME_BYTES. */
 uint64_t registry_metadata_bytes(const struct registry *r);
 
 /* Set operations on ascending disjoint ranges: @ret gets a new array. */

@@ -42,6 +42,7 @@ void report_restart(struct report *r)
         r->n_duplicates = r->n_zero = r->n_anonymous = 0;
         for (size_t i = 0; i < r->n_domains; i++) {
                 r->domains[i].n_duplicates = 0;
+                r->domains[i].n_anonymous = 0;
                 r->domains[i].n_processes = 0;
         }
 }

@@ -27,6 +27,7 @@ struct report_owner {
 struct report_domain {
         char *text;
         uint64_t n_duplicates;
+        uint64_t n_anonymous; /* of them */
         uint32_t n_processes;
         bool chosen;
 };

@@ -243,3 +243,34 @@ const char *selector_cgroup_of(const struct selector *s, const struct mm_process
         }
         return NULL;
 }
+
+/* How much of @cgroup is the path of @unit; 0 if it is in none of that name. The kernel's own names are
+ * told apart by an underscore. */
+static size_t unit_path_length(const char *cgroup, const char *unit)
+{
+        size_t n = strlen(unit);
+
+        for (const char *p = cgroup; (p = strchr(p, '/'));) {
+                p++;
+                if (*p == '_')
+                        p++;
+                if (strncmp(p, unit, n) == 0 && (p[n] == 0 || p[n] == '/'))
+                        return (size_t) (p - cgroup) + n;
+        }
+        return 0;
+}
+
+char *selector_cgroup_path(const struct selector *s, const char *cgroup)
+{
+        for (size_t i = 0; i < s->n_values; i++) {
+                const struct selector_value *v = &s->values[i];
+                size_t n;
+
+                if (v->kind == SELECTOR_CGROUP && cgroup_contains(v->text, cgroup))
+                        return strdup(v->text);
+                n = v->kind == SELECTOR_UNIT ? unit_path_length(cgroup, v->text) : 0;
+                if (n > 0)
+                        return strndup(cgroup, n);
+        }
+        return NULL;
+}

@@ -84,3 +84,7 @@ bool cgroup_contains(const char *parent, const char *cgroup);
 
 /* The cgroup of the selection that @p is in, for TRUST_CGROUP; NULL if none. */
 const char *selector_cgroup_of(const struct selector *s, const struct mm_process *p, const char *unit);
+
+/* The path of that cgroup, for a process in @cgroup: a unit may have several. A new string or NULL: none,
+ * or no memory. */
+char *selector_cgroup_path(const struct selector *s, const char *cgroup);

@@ -135,7 +135,7 @@ static int advise(struct worker_child *w, const struct worker_ranges *ranges, in
         _cleanup_(mm_process_done) struct mm_process process = MM_PROCESS_NULL;
         _cleanup_(freep) struct mm_vmflags *flags = NULL, *after = NULL;
         uint32_t unwanted = MM_VM_SPECIAL | (w->round.include_private ? 0 : MM_VM_PRIVATE);
-        size_t n_flags = 0, n_after = 0;
+        size_t n_flags = 0, n_after = 0, n_done;
         int r;
 
         r = open_target(w, ranges, dir_fd, &process);
@@ -150,8 +150,10 @@ static int advise(struct worker_child *w, const struct worker_ranges *ranges, in
         r = worker_child_tick(w);
         if (r < 0)
                 return r;
-        ret->result = mm_inject_advise(&process, a->items, a->n, INJECT_TIMEOUT_MSEC, &ret->error,
-                                       &ret->stop_usec);
+        n_done = worker_child_advise_direct(w, ranges, dir_fd, flags, n_flags, a->items, a->n);
+        if (n_done < a->n)
+                ret->result = mm_inject_advise(&process, a->items + n_done, a->n - n_done,
+                                               INJECT_TIMEOUT_MSEC, &ret->error, &ret->stop_usec);
         /* From here on the answer counts, even if nobody waits for it any more. */
         (void) worker_child_tick(w);
         r = mm_vmflags_read(process.dir_fd, &after, &n_after);

@@ -140,6 +140,10 @@ static int call(struct worker_child *w, union worker_packet *p, int fd)
                 return 0;
         case WORKER_MEASURE:
                 return round_measure(w);
+        case WORKER_MERGE:
+                return round_merge(w, &p->merge, dir_fd);
+        case WORKER_UNMERGE:
+                return worker_child_unmerge(w, &p->ranges, dir_fd);
         case WORKER_COUNT:
                 return worker_child_count(w, &p->ranges, dir_fd);
         case WORKER_CENSUS:
@@ -198,6 +202,7 @@ int worker_child_run(int socket_fd, int proc_fd, int state_fd, int ksm_fd)
         /* Without a service nobody would stop ksmd later. */
         w.drive = mm_ksm_drive_stop(w.drive);
         round_done(&w.round);
+        mm_device_free(w.device);
         mm_kpage_done(&w.kpage);
         return r == 0 || r == -EPIPE ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -2,11 +2,15 @@
 #pragma once
 
 #include "daemon/worker-io.h"
+#include "lib/device.h"
 #include "lib/elf.h"
+#include "lib/group.h"
 #include "lib/hash.h"
+#include "lib/inject.h"
 #include "lib/ksm.h"
 #include "lib/owner.h"
 #include "lib/scan.h"
+#include "lib/vmflags.h"
 
 /* The worker from the inside: one round at a time, all of it single-threaded and blocking. */
 
@@ -33,6 +37,8 @@ struct round_target {
         int dir_fd; /* owned; negative if nothing was found in it */
         struct round_range *ranges;
         size_t n_ranges;
+        uint32_t attached; /* its number with mergemod, or 0 */
+        int attach_error;  /* why it has none */
 };
 
 struct round_library {
@@ -46,7 +52,7 @@ struct round {
         struct mm_scan scan;
         bool scan_ready;
         uint64_t zero_frame; /* mm_zero_frame() */
-        bool cross_owners, include_private;
+        bool cross_owners, include_private, direct;
         struct round_library *libraries;
         size_t n_libraries;
         struct round_target *targets; /* by ascending index, with gaps */
@@ -63,6 +69,8 @@ struct worker_child {
         int ksm_fd; /* /sys/kernel/mm/ksm, or negative */
         struct mm_kpage kpage;
         struct mm_ksm_drive *drive;
+        struct mm_device *device; /* mergemod's, once it was needed; keeps what it knows of targets */
+        uint64_t *counted;        /* bits by frame: shared ones that were met in this count */
         uint64_t next_mark_usec;
         uint64_t n_pages; /* for progress marks: looked at in this call */
         struct round round;
@@ -91,10 +99,24 @@ int round_group(struct worker_child *w);
 int round_plan(struct worker_child *w, const struct worker_plan *plan);
 int round_measure(struct worker_child *w);
 
+/* Whether mergemod merges @g; else KSM does. */
+bool round_group_is_direct(const struct round *r, const struct mm_group *g);
+
+/* worker-direct.c */
+int worker_child_device(struct worker_child *w, struct mm_device **ret);
+int round_merge(struct worker_child *w, const struct worker_merge *call, int cgroup_fd);
+int worker_child_unmerge(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd);
+
 /* worker-count.c */
 int worker_child_count(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd);
 int worker_child_census(struct worker_child *w, int dir_fd);
 int worker_child_areas(struct worker_child *w, int dir_fd);
+
+/* worker-register.c: what of @advices mergemod can do, without holding a thread of the target. Those are
+ * put first; returns how many. */
+size_t worker_child_advise_direct(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd,
+                                  const struct mm_vmflags *flags, size_t n_flags, struct mm_advice *advices,
+                                  size_t n);
 
 /* worker-advise.c */
 int worker_child_advise(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd, bool merge);

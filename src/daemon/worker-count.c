@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <linux/kernel-page-flags.h>
+#include <sys/mman.h>
 
 #include "daemon/worker-child.h"
 #include "lib/vmflags.h"
 
+/* Bits for all frames that records can name; only the pages of it that are used take memory. */
+#define COUNTED_FRAMES (UINT64_C(1) << 32)
+#define COUNTED_BYTES (COUNTED_FRAMES / 8)
+
 struct counting {
         struct worker_child *w;
-        uint64_t n_ksm;
+        uint64_t n_merged, n_shared;
 };
 
 /* Only a page that is mapped more than once can be KSM's; its flags say whether it is. */
@@ -22,25 +27,81 @@ static int count_pages(void *userdata, const struct mm_page *pages, size_t n)
                         continue;
                 if (mm_kpage_flags(&c->w->kpage, pages[i].frame, &flags, 1) == 1 &&
                     (flags & (1ULL << KPF_KSM)) != 0)
-                        c->n_ksm++;
+                        c->n_merged++;
         }
         c->w->n_pages += n;
         return worker_child_tick(c->w);
 }
 
-static int count(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd, uint64_t *ret)
+static bool is_counted(const struct worker_child *w, uint64_t frame)
+{
+        return frame < COUNTED_FRAMES && (w->counted[frame / 64] & UINT64_C(1) << (frame % 64)) != 0;
+}
+
+/* A frame of mergemod's is on none of the kernel's lists and nobody's; a page of a file that was mapped
+ * there since is on one. */
+static int count_direct(void *userdata, const struct mm_page *pages, size_t n)
+{
+        const uint64_t owned = 1ULL << KPF_ANON | 1ULL << KPF_LRU | 1ULL << KPF_SWAPBACKED | 1ULL << KPF_SLAB;
+        struct counting *c = userdata;
+
+        for (size_t i = 0; i < n; i++) {
+                uint64_t flags;
+
+                if ((pages[i].flags & MM_PAGE_PRESENT) == 0)
+                        continue;
+                if ((pages[i].flags & MM_PAGE_ZERO) != 0) {
+                        c->n_merged++;
+                        continue;
+                }
+                if ((pages[i].flags & MM_PAGE_FILE) == 0 || pages[i].frame == 0)
+                        continue;
+                if (is_counted(c->w, pages[i].frame)) {
+                        c->n_merged++;
+                        continue;
+                }
+                if (mm_kpage_flags(&c->w->kpage, pages[i].frame, &flags, 1) != 1 || (flags & owned) != 0)
+                        continue;
+                c->n_merged++;
+                if (pages[i].frame >= COUNTED_FRAMES)
+                        continue;
+                c->n_shared++;
+                c->w->counted[pages[i].frame / 64] |= UINT64_C(1) << (pages[i].frame % 64);
+        }
+        c->w->n_pages += n;
+        return worker_child_tick(c->w);
+}
+
+/* Forgets the frames of the last count. */
+static int begin_count(struct worker_child *w)
+{
+        if (w->counted)
+                return madvise(w->counted, COUNTED_BYTES, MADV_DONTNEED) < 0 ? -errno : 0;
+        w->counted = mmap(NULL, COUNTED_BYTES, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (w->counted == MAP_FAILED) {
+                w->counted = NULL;
+                return -errno;
+        }
+        return 0;
+}
+
+static int count(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd,
+                 struct worker_ksm_row *ret)
 {
         _cleanup_(mm_pagemap_freep) struct mm_pagemap *pagemap = NULL;
+        bool direct = ranges->flags & WORKER_RANGES_DIRECT;
         struct counting c = { .w = w };
         int r;
 
         r = mm_pagemap_open(dir_fd, &pagemap);
         for (uint32_t i = 0; i < ranges->n && r >= 0; i++)
-                r = mm_pages_walk(pagemap, ranges->ranges[i].start, ranges->ranges[i].end, 0, count_pages,
-                                  &c, NULL);
+                r = mm_pages_walk(pagemap, ranges->ranges[i].start, ranges->ranges[i].end, 0,
+                                  direct ? count_direct : count_pages, &c, NULL);
         if (r < 0)
                 return r;
-        *ret = c.n_ksm;
+        ret->merging_pages = c.n_merged;
+        ret->shared_frames = c.n_shared;
         return 0;
 }
 
@@ -50,17 +111,23 @@ static int count(struct worker_child *w, const struct worker_ranges *ranges, int
 int worker_child_count(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd)
 {
         struct mm_ksm_process figures = {};
+        bool direct = ranges->flags & WORKER_RANGES_DIRECT;
         union worker_packet row;
         int r;
 
         if (ranges->header.size != sizeof(*ranges) + ranges->n * sizeof(struct worker_range) ||
             ranges->n > WORKER_RANGES_MAX || dir_fd < 0)
                 return -EBADMSG;
+        if ((direct && !w->counted) || (ranges->flags & WORKER_RANGES_FIRST) != 0) {
+                r = begin_count(w);
+                if (r < 0)
+                        return r;
+        }
         worker_packet_init(&row, WORKER_ROW_KSM, sizeof(row.ksm_row));
-        r = count(w, ranges, dir_fd, &row.ksm_row.merging_pages);
+        r = count(w, ranges, dir_fd, &row.ksm_row);
         if (r == -ECANCELED || r == -EPIPE)
                 return r;
-        if (r >= 0)
+        if (r >= 0 && !direct)
                 r = mm_ksm_process_read(dir_fd, &figures);
         row.ksm_row.error = r;
         row.ksm_row.rmap_items = figures.rmap_items;

@@ -2,7 +2,6 @@
 #include <linux/kernel-page-flags.h>
 
 #include "daemon/worker-child.h"
-#include "lib/group.h"
 
 /* Planned pages of one area that are at most 2 MiB apart are registered in one range: more ranges
  * split the area into more areas, wider ranges make KSM keep 64 bytes for pages that gain nothing. */
@@ -22,17 +21,31 @@ static int mapcount(void *userdata, uint32_t frame, uint64_t *ret)
         return mm_kpage_count(&r->scan.kpage, frame, ret);
 }
 
-/* What merging by the mechanism at hand can do: without KSM there is no limit to sharing. */
-static void sharing_limits(const struct worker_child *w, size_t *ret_max_sharing, bool *ret_zero_is_free)
+bool round_group_is_direct(const struct round *r, const struct mm_group *g)
+{
+        return r->direct && (g->records[0].flags & MM_RECORD_FILE_AREA) == 0;
+}
+
+/* What merging by KSM can do: without it there is no limit to sharing. */
+struct limits {
+        size_t max_sharing;
+        bool zero_is_free;
+};
+
+static struct limits ksm_limits(const struct worker_child *w)
 {
         struct mm_ksm_counters counters;
 
-        *ret_max_sharing = 0;
-        *ret_zero_is_free = false;
         if (w->ksm_fd < 0 || mm_ksm_read(w->ksm_fd, &counters) < 0)
-                return;
-        *ret_max_sharing = counters.max_page_sharing;
-        *ret_zero_is_free = counters.use_zero_pages;
+                return (struct limits) {};
+        return (struct limits) { counters.max_page_sharing, counters.use_zero_pages };
+}
+
+static size_t group_saving(const struct round *r, const struct mm_group *g, struct limits ksm)
+{
+        if (round_group_is_direct(r, g))
+                return mm_group_saving(g, 0, true);
+        return mm_group_saving(g, ksm.max_sharing, ksm.zero_is_free);
 }
 
 /* How many records from @i on have the same frame. */
@@ -97,7 +110,7 @@ static void attribute(struct round *r, const struct mm_group *g, size_t saving, 
 
 /* One line per trust domain, by its index: whoever makes himself namespaces makes many. */
 struct domain_figures {
-        uint64_t n_pages, n_duplicates, n_zero;
+        uint64_t n_pages, n_duplicates, n_zero, n_anonymous;
 };
 
 struct domains {
@@ -162,6 +175,7 @@ static int send_domains(struct worker_child *w, const struct domains *d)
                 row.domain.n_pages = d->items[i].n_pages;
                 row.domain.n_duplicates = d->items[i].n_duplicates;
                 row.domain.n_zero = d->items[i].n_zero;
+                row.domain.n_anonymous = d->items[i].n_anonymous;
                 r = worker_child_send(w, &row);
                 if (r < 0)
                         return r;
@@ -176,13 +190,12 @@ int round_group(struct worker_child *w)
         struct totals totals = {};
         struct mm_group g;
         union worker_packet row;
-        size_t max_sharing, next, n_ticked = 0;
-        bool zero_is_free;
+        struct limits ksm = ksm_limits(w);
+        size_t next, n_ticked = 0;
         int k;
 
         if (!r->scan_ready)
                 return -EINVAL;
-        sharing_limits(w, &max_sharing, &zero_is_free);
         mm_records_sort(r->records);
         for (size_t i = 0; (next = mm_group_next(r->records, i, mapcount, r, &g)) > 0; i = next) {
                 struct round_target *t = round_find_target(r, g.records[0].target);
@@ -193,12 +206,13 @@ int round_group(struct worker_child *w)
                 if (!d)
                         return -ENOMEM;
                 d->n_pages += g.n_pages;
-                saving = mm_group_saving(&g, max_sharing, zero_is_free);
+                saving = group_saving(r, &g, ksm);
                 if (saving > 0) {
                         mark_freeable(r, &g);
                         attribute(r, &g, saving, &totals);
                         d->n_duplicates += totals.n_duplicates - before.n_duplicates;
                         d->n_zero += totals.n_zero - before.n_zero;
+                        d->n_anonymous += totals.n_anonymous - before.n_anonymous;
                 }
                 if (next - n_ticked >= TICK_RECORDS) {
                         n_ticked = next;
@@ -222,16 +236,36 @@ int round_group(struct worker_child *w)
         return worker_child_send(w, &row);
 }
 
+/* Marks the pages of a group. What mergemod is to merge gets the place of the group's first page as its
+ * key, so that groups can be taken in the order of their places: neighbours are merged in one go. A page
+ * whose frame has users elsewhere would free nothing there. */
+static void mark_group(struct mm_group *g, bool direct)
+{
+        uint64_t first = UINT64_MAX;
+
+        for (size_t n = 0; n < g->n_pages; n++) {
+                struct mm_record *record = &g->records[n];
+
+                first = MIN(first, (uint64_t) record->target << 36 | record->page);
+                if (!direct || (record->flags & (MM_RECORD_KSM | MM_RECORD_FREEABLE)) == MM_RECORD_FREEABLE)
+                        record->flags |= MM_RECORD_PLANNED;
+        }
+        for (size_t n = 0; direct && n < g->n_pages; n++)
+                g->records[n].key = first;
+}
+
 /* Marks every page of every group that gains; the records are then in the order of places. */
 static int mark_planned(struct worker_child *w, const struct worker_plan *plan)
 {
         struct round *r = &w->round;
-        size_t max_sharing, next, n_ticked = 0;
-        bool zero_is_free;
+        struct limits ksm = ksm_limits(w);
+        size_t next, n_ticked = 0;
         struct mm_group g;
         int k;
 
-        sharing_limits(w, &max_sharing, &zero_is_free);
+        /* There may have been one for mergemod before. */
+        for (size_t i = 0; i < mm_records_count(r->records); i++)
+                mm_records_items(r->records)[i].flags &= ~(unsigned) MM_RECORD_PLANNED;
         mm_records_sort(r->records);
         for (size_t i = 0; (next = mm_group_next(r->records, i, mapcount, r, &g)) > 0; i = next) {
                 struct round_target *t = round_find_target(r, g.records[0].target);
@@ -244,10 +278,10 @@ static int mark_planned(struct worker_child *w, const struct worker_plan *plan)
                 }
                 if (!t || (!plan->every_domain && t->domain != plan->domain))
                         continue;
-                if (mm_group_saving(&g, max_sharing, zero_is_free) == 0)
+                if (r->direct && round_group_is_direct(r, &g) != plan->direct)
                         continue;
-                for (size_t n = 0; n < g.n_pages; n++)
-                        g.records[n].flags |= MM_RECORD_PLANNED;
+                if (group_saving(r, &g, ksm) > 0)
+                        mark_group(&g, plan->direct);
         }
         mm_records_sort_by_place(r->records);
         return worker_child_tick(w);
@@ -256,6 +290,7 @@ static int mark_planned(struct worker_child *w, const struct worker_plan *plan)
 /* The ranges of one process, sent as packets fill up. */
 struct plan_ranges {
         struct worker_child *w;
+        bool exact; /* page by page */
         const struct round_range *last; /* that the last range lies in */
         union worker_packet row;
 };
@@ -283,15 +318,18 @@ static int plan_ranges_add(struct plan_ranges *p, struct round_target *t, uint64
         struct worker_ranges *ranges = &p->row.ranges;
         struct worker_range *last = ranges->n > 0 ? &ranges->ranges[ranges->n - 1] : NULL;
         struct round_range *in;
+        bool whole;
         int r;
 
         ranges->n_pages++;
         if (last && address < last->end)
                 return 0;
         in = round_find_range(t, address);
-        if (!in || in->registered)
+        if (!in || (in->registered && !p->exact))
                 return 0;
-        if (last && !in->whole && in == p->last && address - last->end <= RANGE_GAP_PAGES * MM_PAGE_SIZE) {
+        whole = in->whole && !p->exact;
+        if (last && !whole && in == p->last &&
+            address - last->end <= (p->exact ? 0 : RANGE_GAP_PAGES * MM_PAGE_SIZE)) {
                 last->end = address + MM_PAGE_SIZE;
                 return 0;
         }
@@ -302,8 +340,8 @@ static int plan_ranges_add(struct plan_ranges *p, struct round_target *t, uint64
         }
         p->last = in;
         ranges->ranges[ranges->n++] = (struct worker_range) {
-                .start = in->whole ? in->start : address,
-                .end = in->whole ? in->end : address + MM_PAGE_SIZE,
+                .start = whole ? in->start : address,
+                .end = whole ? in->end : address + MM_PAGE_SIZE,
         };
         return 0;
 }
@@ -311,7 +349,7 @@ static int plan_ranges_add(struct plan_ranges *p, struct round_target *t, uint64
 int round_plan(struct worker_child *w, const struct worker_plan *plan)
 {
         struct round *r = &w->round;
-        struct plan_ranges ranges = { .w = w };
+        struct plan_ranges ranges = { .w = w, .exact = plan->direct };
         struct round_target *t = NULL;
         struct mm_record *items;
         size_t n;

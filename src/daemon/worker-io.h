@@ -24,6 +24,9 @@ union worker_packet {
         struct worker_advised advised;
         struct worker_ksm ksm;
         struct worker_measured measured;
+        struct worker_merge merge;
+        struct worker_merged merged;
+        struct worker_refused refused;
         struct worker_ksm_row ksm_row;
         struct worker_library_row library_row;
         uint8_t bytes[WORKER_PACKET_MAX];

@@ -29,6 +29,8 @@ enum worker_call {
         WORKER_KSM_START,  /* worker_ksm: drive ksmd */
         WORKER_KSM_STOP,   /* none */
         WORKER_MEASURE,    /* none: what happened to the plan's pages -> WORKER_ROW_MEASURED */
+        WORKER_MERGE,      /* worker_merge + fd: merges what is planned -> WORKER_ROW_MERGED, _REFUSED */
+        WORKER_UNMERGE,    /* worker_ranges + fd: gives back what is merged -> WORKER_ROW_ADVISED */
         WORKER_CENSUS,     /* fd: KSM's figures of a process -> WORKER_ROW_KSM */
         WORKER_COUNT,      /* worker_ranges + fd: what is merged in them now -> WORKER_ROW_KSM */
         WORKER_AREAS,      /* fd: what a process has registered -> WORKER_ROW_AREAS */
@@ -48,6 +50,8 @@ enum worker_reply {
         WORKER_ROW_PLANNED,
         WORKER_ROW_ADVISED,
         WORKER_ROW_MEASURED,
+        WORKER_ROW_MERGED,
+        WORKER_ROW_REFUSED,
         WORKER_ROW_KSM,
         WORKER_ROW_AREAS, /* worker_ranges, several if there are many */
         WORKER_ROW_LIBRARY,
@@ -88,6 +92,7 @@ struct worker_begin {
         uint32_t part, n_parts;  /* this pass looks at this part of the hashes */
         uint8_t cross_owners;    /* pages may meet whoever owns them */
         uint8_t include_private; /* areas marked as private are looked at too: a rule names them */
+        uint8_t direct;          /* mergemod merges what it can, and KSM the rest */
 };
 
 struct worker_library {
@@ -133,6 +138,7 @@ struct worker_domain {
         uint32_t domain;
         uint32_t padding;
         uint64_t n_pages, n_duplicates, n_zero;
+        uint64_t n_anonymous; /* of the duplicates */
 };
 
 struct worker_total {
@@ -146,11 +152,42 @@ struct worker_total {
 struct worker_plan {
         struct worker_header header;
         uint32_t domain;
-        uint8_t every_domain; /* KSM knows none and the caller said that is fine */
+        uint8_t every_domain; /* KSM knows none and the caller said that is fine; mergemod knows them all */
+        uint8_t direct;       /* for mergemod, page by page; else what KSM can take */
+};
+
+/* Merges the pages of the last plan, which was direct. */
+struct worker_merge {
+        struct worker_header header;
+        uint32_t domain;
+        uint32_t every_domain;
+        uint32_t kind; /* enum mergemod_domain; the descriptor: of the cgroup, where it takes one */
+        uint32_t huge; /* enum mergemod_huge */
+};
+
+/* Sums of what was merged since the last such row. */
+struct worker_merged {
+        struct worker_header header;
+        uint64_t n_merged, n_zero;
+        uint64_t n_freed; /* frames that nobody uses any more */
+        uint64_t n_made;  /* frames to share */
+};
+
+struct worker_refused {
+        struct worker_header header;
+        int32_t error; /* as mergemod says it */
+        uint32_t padding;
+        uint64_t n_pages;
 };
 
 struct worker_range {
         uint64_t start, end;
+};
+
+enum {
+        WORKER_RANGES_DIRECT = 1 << 0, /* merged by mergemod */
+        WORKER_RANGES_FIRST = 1 << 1,  /* of a count of all: frames shared are new ones */
+        WORKER_RANGES_LAST = 1 << 2,   /* of the process: what was done to its areas is undone */
 };
 
 /* A process with something to merge: where. Several packets if there are many. */
@@ -160,6 +197,7 @@ struct worker_ranges {
         int32_t pid;
         uint64_t start_ticks;
         uint32_t n;
+        uint32_t flags;   /* WORKER_RANGES_* */
         uint64_t n_pages; /* planned pages in these ranges */
         struct worker_range ranges[];
 };
@@ -193,6 +231,7 @@ struct worker_measured {
 struct worker_ksm_row {
         struct worker_header header;
         uint64_t rmap_items, merging_pages, zero_pages;
+        uint64_t shared_frames; /* mergemod's that no process had that was counted before */
         int32_t mergeable; /* as in mm_ksm_process */
         int32_t error;
 };

@@ -67,6 +67,7 @@ int round_begin(struct round *r, int proc_fd, const struct worker_begin *begin)
         r->scan.n_parts = MAX(begin->n_parts, 1U);
         r->cross_owners = begin->cross_owners;
         r->include_private = begin->include_private;
+        r->direct = r->scan.direct = begin->direct;
         return 0;
 }
 
@@ -307,6 +308,9 @@ struct scanning {
         struct worker_scanned *row;
 };
 
+/* Only pages that one mechanism can merge with each other may be one group. */
+#define NOT_DIRECT (1U << 31)
+
 /* One piece of a range, in which the kernel treats all pages alike. */
 static int scan_piece(struct scanning *s, const struct mm_range *range, const struct mm_vmflags *piece)
 {
@@ -317,7 +321,8 @@ static int scan_piece(struct scanning *s, const struct mm_range *range, const st
                 .whole = owner_is_file(range->owner),
                 .registered = (piece->flags & MM_VM_MERGEABLE) != 0,
         };
-        uint64_t looked = r->scan.n_looked;
+        uint64_t looked = r->scan.n_looked, owner;
+        bool ksm_only;
         int k;
 
         if (found.start >= found.end)
@@ -330,8 +335,9 @@ static int scan_piece(struct scanning *s, const struct mm_range *range, const st
         k = range_owner(r, range, s->t, s->exe, &found.owner);
         if (k < 0)
                 return k;
-        k = mm_scan_range(&r->scan, &s->memory, found.start, found.end,
-                          r->cross_owners ? 0 : found.owner + 1U, range->file_backed, scan_tick, s->w);
+        ksm_only = range->file_backed || (r->direct && found.registered);
+        owner = (r->cross_owners ? 0U : found.owner + 1U) | (r->direct && ksm_only ? NOT_DIRECT : 0U);
+        k = mm_scan_range(&r->scan, &s->memory, found.start, found.end, owner, ksm_only, scan_tick, s->w);
         if (k == -ENOBUFS)
                 s->row->incomplete = true;
         else if (k < 0)

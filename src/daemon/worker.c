@@ -344,18 +344,24 @@ int worker_call(struct worker *w, const union worker_packet *packet, int fd, wor
         return start_next(w);
 }
 
-void worker_forget(struct worker *w, void *userdata)
+void worker_cancel(struct worker *w, void *userdata)
 {
         union worker_packet p;
 
+        if (!w->running || w->running->userdata != userdata)
+                return;
+        worker_packet_init(&p, WORKER_CANCEL, sizeof(p.header));
+        (void) worker_send(w->socket_fd, &p, -1);
+}
+
+void worker_forget(struct worker *w, void *userdata)
+{
         for (struct call *c = w->first; c; c = c->next)
                 if (c->userdata == userdata)
                         c->userdata = NULL;
-        if (!w->running || w->running->userdata != userdata)
-                return;
-        w->running->userdata = NULL;
-        worker_packet_init(&p, WORKER_CANCEL, sizeof(p.header));
-        (void) worker_send(w->socket_fd, &p, -1);
+        worker_cancel(w, userdata);
+        if (w->running && w->running->userdata == userdata)
+                w->running->userdata = NULL;
 }
 
 unsigned worker_generation(const struct worker *w)

@@ -16,8 +16,8 @@
 enum {
         MM_RECORD_ZERO = 1 << 0,      /* the page holds zeros */
         MM_RECORD_EXCLUSIVE = 1 << 1, /* its frame is mapped once */
-        MM_RECORD_KSM = 1 << 2,       /* its frame is KSM's already */
-        MM_RECORD_FILE_AREA = 1 << 3, /* in a private file mapping: not for `direct` */
+        MM_RECORD_KSM = 1 << 2,       /* its frame is KSM's already, or mergemod's */
+        MM_RECORD_FILE_AREA = 1 << 3, /* in a private file mapping, or KSM's: not for `direct` */
         MM_RECORD_PLANNED = 1 << 4,   /* part of the merge plan */
         MM_RECORD_FREEABLE = 1 << 5,  /* planned, and every mapping of its frame was seen */
 };

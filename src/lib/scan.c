@@ -257,6 +257,9 @@ static int look_at(struct range_scan *rs, struct mm_page *page)
 {
         int r;
 
+        /* In an anonymous area a page that is not is one of mergemod's. */
+        if ((page->flags & MM_PAGE_FILE) && rs->s->direct && !rs->file_area && page->frame != 0)
+                page->flags = (page->flags & ~MM_PAGE_FILE) | MM_PAGE_KSM;
         if (page->flags & MM_PAGE_FILE)
                 return 0;
         if (page->flags & MM_PAGE_SWAPPED) {

@@ -15,6 +15,7 @@ struct mm_scan {
         uint64_t zero_hash; /* mm_hash_zero(seed) */
         /* Only contents with hash % n_parts == part are kept, whoever has them; n_parts 1 keeps all. */
         uint32_t part, n_parts;
+        bool direct; /* mergemod is at work: its shared frames in anonymous areas count as private pages */
         uint8_t *buffer; /* MM_SCAN_BUFFER bytes, page-aligned; owned */
 
         /* Sums. Each pass over a part of the hash looks at all pages, and counts them again. */
@@ -22,7 +23,7 @@ struct mm_scan {
         uint64_t n_read;          /* frames whose bytes were read */
         uint64_t n_swapped;       /* left alone */
         uint64_t n_zero_mapped;   /* already the kernel's zero page */
-        uint64_t n_ksm;           /* already KSM's */
+        uint64_t n_ksm;           /* already shared, by KSM or mergemod */
         uint64_t n_zero;          /* hold zeros in a frame of their own */
         uint64_t n_vanished;      /* gone before they could be read */
         uint64_t n_unkept;        /* pages without a record since the records are full; not read any more */

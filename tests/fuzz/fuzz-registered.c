@@ -62,7 +62,7 @@ static void set_up(void)
 
 static int load(struct registry *r)
 {
-        registry_init(r, event, tree_fd);
+        registry_init(r, REGISTRY_KSM, event, tree_fd);
         return registry_load(r, tree_fd);
 }
 

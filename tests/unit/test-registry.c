@@ -32,7 +32,7 @@ static void set_up(struct fixture *f, const void *data)
         f->state_fd = tree_open(f->tree);
         f->proc_fd = tree_open("/proc");
         g_assert_cmpint(sd_event_new(&f->event), ==, 0);
-        registry_init(&f->registry, f->event, f->state_fd);
+        registry_init(&f->registry, REGISTRY_KSM, f->event, f->state_fd);
         for (size_t i = 0; i < ELEMENTSOF(f->children); i++) {
                 _cleanup_(mm_process_done) struct mm_process p = MM_PROCESS_NULL;
 
@@ -101,7 +101,7 @@ static char *contents(const struct fixture *f, const char *name)
 static int load(struct fixture *f)
 {
         registry_done(&f->registry);
-        registry_init(&f->registry, f->event, f->state_fd);
+        registry_init(&f->registry, REGISTRY_KSM, f->event, f->state_fd);
         return registry_load(&f->registry, f->proc_fd);
 }
 
@@ -384,7 +384,7 @@ static void test_load_no_descriptors(struct fixture *f, const void *data)
         add(f, &f->children[0], "one", &low);
         g_assert_cmpint(registry_save(&f->registry), ==, 0);
         registry_done(&f->registry);
-        registry_init(&f->registry, f->event, f->state_fd);
+        registry_init(&f->registry, REGISTRY_KSM, f->event, f->state_fd);
 
         /* One is left, for the file itself. */
         fd = fcntl(f->state_fd, F_DUPFD_CLOEXEC, 0);

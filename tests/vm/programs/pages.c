@@ -73,17 +73,25 @@ void pages_drain(void) {
         close(fd);
 }
 
-uint64_t page_frame(pid_t pid, uintptr_t address) {
+void pages_frames(pid_t pid, uintptr_t address, uint64_t *frames, size_t n) {
         char path[64];
-        uint64_t word;
         int fd;
 
         snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
         fd = open(path, O_RDONLY | O_CLOEXEC);
         check(fd >= 0);
-        check(pread(fd, &word, sizeof(word), address / PAGE * sizeof(word)) == sizeof(word));
+        check(pread(fd, frames, n * sizeof(*frames), address / PAGE * sizeof(*frames)) ==
+              (ssize_t)(n * sizeof(*frames)));
         close(fd);
-        return word >> 63 ? word & ((1ULL << 55) - 1) : 0;
+        for (size_t i = 0; i < n; i++)
+                frames[i] = frames[i] >> 63 ? frames[i] & ((1ULL << 55) - 1) : 0;
+}
+
+uint64_t page_frame(pid_t pid, uintptr_t address) {
+        uint64_t frame;
+
+        pages_frames(pid, address, &frame, 1);
+        return frame;
 }
 
 uint64_t zero_frame(void) {
@@ -98,22 +106,27 @@ uint64_t zero_frame(void) {
 }
 
 size_t pages_shared(pid_t a, pid_t b, uintptr_t address, size_t n) {
+        uint64_t *frames = calloc(2 * n, sizeof(*frames));
         size_t shared = 0;
 
-        for (size_t i = 0; i < n; i++) {
-                uint64_t frame = page_frame(a, address + i * PAGE);
-
-                shared += frame && frame == page_frame(b, address + i * PAGE);
-        }
+        check(frames);
+        pages_frames(a, address, frames, n);
+        pages_frames(b, address, frames + n, n);
+        for (size_t i = 0; i < n; i++)
+                shared += frames[i] && frames[i] == frames[n + i];
+        free(frames);
         return shared;
 }
 
 size_t pages_zero(pid_t pid, uintptr_t address, size_t n) {
-        uint64_t zero = zero_frame();
+        uint64_t *frames = calloc(n, sizeof(*frames)), zero = zero_frame();
         size_t count = 0;
 
+        check(frames);
+        pages_frames(pid, address, frames, n);
         for (size_t i = 0; i < n; i++)
-                count += page_frame(pid, address + i * PAGE) == zero;
+                count += frames[i] == zero;
+        free(frames);
         return count;
 }
 

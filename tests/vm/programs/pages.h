@@ -23,7 +23,9 @@ void pages_settle(void);
 /* So do pages that are locked, unlocked or freed, and figures; has the kernel deal with all of them. */
 void pages_drain(void);
 
-/* Frame number of a page of a process, 0 if it is not there. */
+/* Frame numbers of pages of a process, 0 where there is none. */
+void pages_frames(pid_t pid, uintptr_t address, uint64_t *frames, size_t n);
+/* Of one. */
 uint64_t page_frame(pid_t pid, uintptr_t address);
 /* Frame number of the kernel's zero page. */
 uint64_t zero_frame(void);

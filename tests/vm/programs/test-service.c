@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The service with the module: mergememd, its bus and its client. */
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "case.h"
+#include "pages.h"
+#include "peer.h"
+#include "service.h"
+
+#define ADDRESS 0x300000000000UL
+#define SEED 77
+#define USER 1000
+#define OTHER 1001
+
+/* Pages that a peer holds: as many of each other content as @n, and half as many of zeros. */
+static size_t n = 2048;
+static char *pages;
+
+#define ALL (n + n / 2)
+
+static long hold(long seed) {
+        if (!pages) {
+                pages = mmap((void *)ADDRESS, ALL * PAGE, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+                check(pages == (void *)ADDRESS);
+                madvise(pages, ALL * PAGE, MADV_NOHUGEPAGE);
+        }
+        pages_fill(pages, n, seed);
+        memset(pages + n * PAGE, 1, n / 2 * PAGE);
+        memset(pages + n * PAGE, 0, n / 2 * PAGE);
+        pages_settle();
+        return 0;
+}
+
+static long wrong(long seed) {
+        return pages_wrong(pages, n, seed) + pages_wrong(pages + n * PAGE, n / 2, 0);
+}
+
+/* Writes to every page below @end without changing anything. */
+static long touch(long end) {
+        for (long i = 0; i < end; i++)
+                ((volatile char *)pages)[i * PAGE] = pages[i * PAGE];
+        return 0;
+}
+
+static long settle(long unused) {
+        pages_settle();
+        return 0;
+}
+
+static struct peer holder_of(uid_t uid, long seed) {
+        struct peer peer = peer_start_as(uid);
+
+        peer_call(&peer, hold, seed);
+        return peer;
+}
+
+static int compare(const void *a, const void *b) {
+        uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+        return x < y ? -1 : x > y;
+}
+
+/* Frames that these have, counted without the service. */
+static long frames_of(const struct peer *peers, size_t n_peers) {
+        uint64_t *words = calloc(n_peers * ALL, sizeof(*words)), zero = zero_frame();
+        long frames = 0;
+
+        check(words);
+        for (size_t i = 0; i < n_peers; i++)
+                pages_frames(peers[i].pid, ADDRESS, words + i * ALL, ALL);
+        qsort(words, n_peers * ALL, sizeof(*words), compare);
+        for (size_t i = 0; i < n_peers * ALL; i++)
+                frames += words[i] && words[i] != zero && (i == 0 || words[i] != words[i - 1]);
+        free(words);
+        return frames;
+}
+
+/* Within 2 % of each other. */
+static void check_near(long counted, long said) {
+        long distance = labs(counted - said);
+
+        if (distance * 50 > counted)
+                fail("%ld frames counted, and mergememd says %ld", counted, said);
+}
+
+static long saved_frames(void) {
+        return stats_number("saved_gross_bytes") / (long)PAGE;
+}
+
+/* The service looks again every ten seconds. */
+static void check_saved(long counted) {
+        for (int i = 0; i < 150 && labs(saved_frames() - counted) * 50 > counted; i++)
+                usleep(100000);
+        check_near(counted, saved_frames());
+}
+
+static void merge(void) {
+        struct service service = service_start();
+        struct peer peers[5];
+        long before, after;
+        char *json;
+
+        json = ctl("stats");
+        if (!strstr(json, "\"mechanism\":\"direct\""))
+                fail("the mechanism is not direct: %s", json);
+        free(json);
+        /* Two pairs of one content each, and one alone. */
+        for (size_t i = 0; i < 5; i++)
+                peers[i] = holder_of(USER, SEED + i / 2);
+        before = frames_of(peers, 5);
+        json = ctl("estimate --user %d --all", USER);
+        check_near(2 * n + 5 * (n / 2), json_number(json, "duplicate_frames"));
+        free(json);
+
+        json = ctl("merge --user %d --all", USER);
+        after = frames_of(peers, 5);
+        check_near(before - after, json_number(json, "saved_frames"));
+        check_near(2 * n + 5 * (n / 2), before - after);
+        check_near(2 * n, json_number(json, "shared_frames"));
+        free(json);
+        for (size_t i = 0; i < 5; i++)
+                check_equal(peer_call(&peers[i], wrong, SEED + i / 2), 0);
+        check_saved(before - after);
+
+        /* Writes. */
+        peer_call(&peers[0], touch, n / 2);
+        check_saved(before - frames_of(peers, 5));
+        /* A page that comes later finds the frame that is there. */
+        peer_call(&peers[0], hold, SEED);
+        json = ctl("merge --user %d --all", USER);
+        check_near(2 * n + 5 * (n / 2), before - frames_of(peers, 5));
+        check_equal(json_number(json, "shared_frames"), 0);
+        free(json);
+        check_saved(before - frames_of(peers, 5));
+        check_equal(peer_call(&peers[0], wrong, SEED), 0);
+
+        /* Ends: what is left of a pair saves nothing, and the other pair as before. */
+        peer_end(&peers[4]);
+        peer_end(&peers[0]);
+        check_saved(n + 3 * (n / 2));
+        peer_end(&peers[1]);
+        check_saved(n + 2 * (n / 2));
+        peer_end(&peers[2]);
+        peer_end(&peers[3]);
+        for (int i = 0; i < 100 && stats_number("merged_pages"); i++)
+                usleep(100000);
+        check_equal(stats_number("merged_pages"), 0);
+        check_equal(stats_number("saved_gross_bytes"), 0);
+        service_end(&service);
+}
+
+static void unmerge(void) {
+        struct service service = service_start();
+        struct peer a = holder_of(USER, SEED), b = holder_of(USER, SEED);
+        char *json;
+
+        free(ctl("merge --user %d --all", USER));
+        check_equal(pages_shared(a.pid, b.pid, ADDRESS, ALL), ALL);
+        json = ctl("unmerge --user %d --pid %d", USER, a.pid);
+        check_near(ALL, json_number(json, "unmerged_pages"));
+        free(json);
+        check_equal(pages_shared(a.pid, b.pid, ADDRESS, ALL), 0);
+        check_equal(pages_zero(a.pid, ADDRESS, ALL), 0);
+        check_equal(peer_call(&a, wrong, SEED) + peer_call(&b, wrong, SEED), 0);
+        /* Another service knows what the first one merged. */
+        service_end(&service);
+        service = service_start();
+        free(ctl("unmerge --user %d --pid %d", USER, b.pid));
+        check_equal(pages_zero(b.pid, ADDRESS, ALL), 0);
+        check_equal(peer_call(&b, wrong, SEED), 0);
+        for (int i = 0; i < 100 && stats_number("merged_pages"); i++)
+                usleep(100000);
+        check_equal(stats_number("merged_pages"), 0);
+        service_end(&service);
+}
+
+static void put_into(const char *cgroup, pid_t pid) {
+        char path[128];
+        FILE *f;
+
+        snprintf(path, sizeof(path), "/sys/fs/cgroup/%s", cgroup);
+        mkdir(path, 0755);
+        snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/cgroup.procs", cgroup);
+        f = fopen(path, "we");
+        check(f && fprintf(f, "%d", (int)pid) > 0 && fclose(f) == 0);
+}
+
+static void domains(void) {
+        struct service service = service_start();
+        struct peer users[4], units[4];
+
+        for (size_t i = 0; i < 4; i++) {
+                users[i] = holder_of(i < 2 ? USER : OTHER, SEED);
+                units[i] = holder_of(0, SEED);
+                put_into(i < 2 ? "one.service" : "two.service", units[i].pid);
+        }
+        free(ctl("merge --user %d --user %d --all", USER, OTHER));
+        free(ctl("merge --unit one.service --unit two.service --all"));
+        for (size_t i = 0; i < 4; i++)
+                for (size_t k = 0; k < 4; k++) {
+                        /* Only zeros are the same for all. */
+                        size_t within = i / 2 == k / 2 ? ALL : n / 2;
+
+                        check_equal(pages_shared(users[i].pid, users[k].pid, ADDRESS, ALL), within);
+                        check_equal(pages_shared(units[i].pid, units[k].pid, ADDRESS, ALL), within);
+                        check_equal(pages_shared(users[i].pid, units[k].pid, ADDRESS, ALL), n / 2);
+                }
+        free(ctl("unmerge --user %d --user %d", USER, OTHER));
+        free(ctl("unmerge --unit one.service --unit two.service"));
+        for (size_t i = 0; i < 4; i++) {
+                peer_call(&users[i], settle, 0);
+                peer_call(&units[i], settle, 0);
+        }
+
+        /* Said so: one cgroup, then everybody. */
+        put_into("one.service", users[0].pid);
+        put_into("one.service", users[2].pid);
+        free(ctl("merge --unit one.service --trust cgroup --all"));
+        check_equal(pages_shared(users[0].pid, users[2].pid, ADDRESS, ALL), ALL);
+        check_equal(pages_shared(users[0].pid, units[0].pid, ADDRESS, ALL), ALL);
+        check_equal(pages_shared(users[1].pid, users[0].pid, ADDRESS, ALL), 0);
+        free(ctl("unmerge --unit one.service"));
+        free(ctl("merge --user %d --user %d --trust system --all", USER, OTHER));
+        check_equal(pages_shared(users[1].pid, users[3].pid, ADDRESS, ALL), ALL);
+        for (size_t i = 0; i < 4; i++)
+                check_equal(peer_call(&users[i], wrong, SEED) + peer_call(&units[i], wrong, SEED), 0);
+        service_end(&service);
+}
+
+/* A program with a library, and pipes to it. */
+struct holder {
+        pid_t pid;
+        FILE *to, *from;
+};
+
+static struct holder holder_start(void) {
+        struct holder holder;
+        int to[2], from[2];
+
+        check(pipe2(to, O_CLOEXEC) == 0);
+        check(pipe2(from, O_CLOEXEC) == 0);
+        holder.pid = fork();
+        check(holder.pid >= 0);
+        if (holder.pid == 0) {
+                dup2(to[0], STDIN_FILENO);
+                dup2(from[1], STDOUT_FILENO);
+                if (setresuid(USER, USER, USER) == 0)
+                        execl("./holder", "./holder", NULL);
+                _exit(127);
+        }
+        close(to[0]);
+        close(from[1]);
+        holder.to = fdopen(to[1], "w");
+        holder.from = fdopen(from[0], "r");
+        check(holder.to && holder.from);
+        return holder;
+}
+
+static void holder_do(const struct holder *holder, const char *verb) {
+        char line[64] = "";
+
+        fprintf(holder->to, "%s %d\n", verb, SEED);
+        fflush(holder->to);
+        if (!fgets(line, sizeof(line), holder->from) || strcmp(line, "ok\n") != 0)
+                fail("%s: %s", verb, line);
+}
+
+/* Frames of the library's .data, or of its .bss, which follows. */
+static void library_frames(pid_t pid, bool bss, uint64_t *frames, size_t n_frames) {
+        char path[64], line[512];
+        unsigned long start, end, last = 0, found = 0;
+        FILE *f;
+
+        snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+        f = fopen(path, "re");
+        check(f);
+        while (!found && fgets(line, sizeof(line), f)) {
+                bool library = strstr(line, "libtarget.so");
+
+                if (sscanf(line, "%lx-%lx", &start, &end) != 2)
+                        continue;
+                if (strstr(line, " rw-p ") && (bss ? start == last && !library : library))
+                        found = start;
+                last = library ? end : 0;
+        }
+        fclose(f);
+        check(found && end - found >= n_frames * PAGE);
+        pages_frames(pid, found, frames, n_frames);
+}
+
+/* Pages of it that two programs have in one frame. */
+static size_t library_shared(pid_t a, pid_t b, bool bss, size_t n_frames) {
+        uint64_t frames[2][64];
+        size_t shared = 0;
+
+        library_frames(a, bss, frames[0], n_frames);
+        library_frames(b, bss, frames[1], n_frames);
+        for (size_t i = 0; i < n_frames; i++)
+                shared += frames[0][i] && frames[0][i] == frames[1][i];
+        return shared;
+}
+
+#define BSS 40
+#define DATA 24
+
+static void library(void) {
+        struct service service = service_start();
+        struct holder a = holder_start(), b = holder_start();
+        char *json;
+
+        holder_do(&a, "fill");
+        holder_do(&b, "fill");
+        json = ctl("merge --user %d --shlib libtarget.so", USER);
+        /* The linker may have put something else into the first page. */
+        check_at_least(library_shared(a.pid, b.pid, true, BSS), BSS - 1);
+        check_at_least(library_shared(a.pid, b.pid, false, DATA), DATA - 1);
+        check_at_least(json_number(json, "merged_pages"), 2 * (BSS + DATA - 2));
+        check_at_least(json_number(json, "saved_frames"), BSS + DATA - 2);
+        free(json);
+        holder_do(&a, "check");
+        holder_do(&b, "check");
+        free(ctl("unmerge --user %d", USER));
+        check_equal(library_shared(a.pid, b.pid, true, BSS) + library_shared(a.pid, b.pid, false, DATA), 0);
+        holder_do(&a, "check");
+        holder_do(&b, "check");
+        service_end(&service);
+}
+
+/* A merge that takes a while, under way. */
+static void merge_begin(struct peer *peers, size_t n_peers) {
+        n = 8192;
+        for (size_t i = 0; i < n_peers; i++)
+                peers[i] = holder_of(USER, SEED);
+        free(ctl("merge --user %d --all --no-block", USER));
+        for (int i = 0; i < 3000 && !pages_zero(peers[0].pid, ADDRESS + n * PAGE, 64) &&
+                        !pages_shared(peers[0].pid, peers[1].pid, ADDRESS, 64);
+             i++)
+                usleep(10000);
+        check_at_least(pages_shared(peers[0].pid, peers[1].pid, ADDRESS, ALL), 1);
+}
+
+static void cancel(void) {
+        struct service service = service_start();
+        struct peer peers[3];
+        long before;
+        char *json;
+
+        merge_begin(peers, 3);
+        (void)!system("./mergememctl cancel 1 >/dev/null 2>&1");
+        before = 3 * ALL;
+        for (int i = 0; i < 300; i++) {
+                json = ctl("list jobs");
+                bool over = !strstr(json, "merging");
+
+                free(json);
+                if (over)
+                        break;
+                usleep(100000);
+        }
+        check_saved(before - frames_of(peers, 3));
+        for (size_t i = 0; i < 3; i++)
+                check_equal(peer_call(&peers[i], wrong, SEED), 0);
+        /* Nothing stands in the way of another. */
+        free(ctl("merge --user %d --all", USER));
+        check_equal(pages_shared(peers[0].pid, peers[2].pid, ADDRESS, ALL), ALL);
+        service_end(&service);
+}
+
+static void killed(void) {
+        struct service service = service_start();
+        struct peer peers[3];
+
+        merge_begin(peers, 3);
+        kill(service.daemon, SIGKILL);
+        waitpid(service.daemon, NULL, 0);
+        for (size_t i = 0; i < 3; i++)
+                check_equal(peer_call(&peers[i], wrong, SEED), 0);
+        service_start_daemon(&service);
+        check_saved(3 * ALL - frames_of(peers, 3));
+        free(ctl("merge --user %d --all", USER));
+        check_equal(pages_shared(peers[0].pid, peers[2].pid, ADDRESS, ALL), ALL);
+        check_saved(3 * ALL - frames_of(peers, 3));
+        free(ctl("unmerge --user %d", USER));
+        check_equal(pages_shared(peers[0].pid, peers[2].pid, ADDRESS, ALL), 0);
+        for (size_t i = 0; i < 3; i++)
+                check_equal(peer_call(&peers[i], wrong, SEED), 0);
+        service_end(&service);
+}
+
+int main(int argc, char **argv) {
+        static const struct test_case cases[] = {
+                { "service: merges at once, and what it says is saved is what is counted", merge },
+                { "service: unmerge, also by another service", unmerge },
+                { "service: trust domains, by frame number", domains },
+                { "service: a library's .bss at once, its .data by KSM", library },
+                { "service: cancelled while it merges", cancel },
+                { "service: killed while it merges", killed },
+        };
+
+        return CASES_RUN(argc, argv, cases);
+}
