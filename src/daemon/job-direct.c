@@ -34,6 +34,7 @@ static void on_recounted(void *userdata, int error)
         (void) registry_save(merged);
         j->report.metadata_bytes = manager_metadata_bytes(j->manager);
         manager_emit_totals(j->manager);
+        manager_refresh(j->manager);
         error = j->direct.error < 0 ? j->direct.error : error;
         if (error < 0 && !j->cancelled) {
                 fail_call(j, error);

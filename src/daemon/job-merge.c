@@ -33,6 +33,7 @@ static void on_refreshed(void *userdata, int error)
         j->report.metadata_bytes = manager_metadata_bytes(j->manager);
         (void) registry_save(&j->manager->registry);
         manager_emit_totals(j->manager);
+        manager_refresh(j->manager);
         job_next_part(j);
 }
 

@@ -305,6 +305,59 @@ static void write_file(struct fixture *f, const char *format, ...)
         tree_write(f->tree, "registered", text);
 }
 
+/* Frames of mergemod's can be counted, so that what nobody shares any more is known. */
+static void test_direct_figures(struct fixture *f, const void *data)
+{
+        struct registry *r = &f->registry;
+        struct registered *a, *b;
+
+        registry_done(r);
+        registry_init(r, REGISTRY_DIRECT, f->event, f->state_fd);
+        a = add(f, &f->children[0], "one", &low);
+        b = add(f, &f->children[1], "one", &low);
+
+        /* 12 pages of 12 frames to 3 shared ones and, two of them, to that of zeros. */
+        registry_refreshed(r, a, 6, 0);
+        registry_refreshed(r, b, 6, 0);
+        registry_counted(r, 3);
+        registry_account(r, 9, 0);
+        g_assert_cmpuint(registry_saved_frames(r), ==, 9);
+        g_assert_cmpuint(registry_merged_pages(r), ==, 12);
+        g_assert_cmpuint(registry_metadata_bytes(r), ==, 3 * 64);
+
+        /* One more page is written to; then all that share a frame, which goes. */
+        registry_refreshed(r, a, 5, 0);
+        registry_counted(r, 3);
+        g_assert_cmpuint(registry_saved_frames(r), ==, 8);
+        registry_refreshed(r, a, 4, 0);
+        registry_refreshed(r, b, 5, 0);
+        registry_counted(r, 2);
+        g_assert_cmpuint(registry_saved_frames(r), ==, 7);
+        g_assert_cmpuint(r->n_broken, ==, 3);
+
+        /* A service that was killed while it merged has not written down what that saved. */
+        g_assert_cmpint(registry_save(r), ==, 0);
+        registry_done(r);
+        registry_init(r, REGISTRY_DIRECT, f->event, f->state_fd);
+        g_assert_cmpint(registry_load(r, f->proc_fd), ==, 0);
+        g_assert_cmpuint(r->n_items, ==, 2);
+        registry_refreshed(r, r->items[0], 10, 0);
+        registry_refreshed(r, r->items[1], 10, 0);
+        registry_counted(r, 5);
+        g_assert_cmpuint(registry_saved_frames(r), ==, 9 + 8 - 2);
+        registry_settle(r);
+        registry_account(r, 0, 0);
+        g_assert_cmpuint(registry_saved_frames(r), ==, 15);
+
+        /* It is in a file of its own. */
+        registry_done(r);
+        registry_init(r, REGISTRY_KSM, f->event, f->state_fd);
+        g_assert_cmpint(registry_load(r, f->proc_fd), ==, 0);
+        g_assert_cmpuint(r->n_items, ==, 0);
+        registry_counted(r, 5);
+        g_assert_cmpuint(r->n_shared, ==, 0);
+}
+
 /* The number is taken again, by a process that we have nothing to do with. */
 static void test_load_reused(struct fixture *f, const void *data)
 {
@@ -533,6 +586,7 @@ int main(int argc, char **argv)
         add_test("/registry/add", test_add);
         add_test("/registry/remove", test_remove);
         add_test("/registry/figures", test_figures);
+        add_test("/registry/direct-figures", test_direct_figures);
         add_test("/registry/save-and-load", test_save_and_load);
         add_test("/registry/load/ended", test_load_ended);
         add_test("/registry/load/reused", test_load_reused);

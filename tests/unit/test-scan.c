@@ -476,6 +476,45 @@ static void add_both(const char *name, GTestDataFunc func)
         g_test_add_data_func(read, NULL, func);
 }
 
+static void read_four(uint8_t *memory)
+{
+        for (size_t i = 0; i < 4; i++)
+                (void)*(volatile uint8_t *)(memory + i * PAGE);
+}
+
+/* Memory that is not private looks like mergemod's frames do: to the scan only the place tells. */
+static void test_direct(void)
+{
+        enum { N = 4 };
+        uint8_t *m = mmap(NULL, N * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        struct mm_scan_target t;
+        struct fixture f;
+        struct child c;
+        uint64_t start = (uintptr_t)m;
+
+        g_assert_true(m != MAP_FAILED);
+        for (uint64_t i = 0; i < N; i++)
+                fill(m + i * PAGE, i + 1);
+        c = child_start(m, read_four, NULL);
+
+        fixture_start(&f, 1 << 20);
+        f.scan.direct = true;
+        g_assert_cmpint(mm_scan_target_open(c.dir_fd, 0, DOMAIN, &t), ==, 0);
+        g_assert_cmpint(mm_scan_range(&f.scan, &t, start, start + N * PAGE, 0, true, NULL, NULL), ==, 0);
+        g_assert_cmpuint(mm_records_count(f.records), ==, 0);
+        g_assert_cmpint(mm_scan_range(&f.scan, &t, start, start + N * PAGE, 0, false, NULL, NULL), ==, 0);
+        mm_scan_target_done(&t);
+        if (frames_known()) {
+                g_assert_cmpuint(f.scan.n_ksm, ==, N);
+                g_assert_cmpuint(mm_records_count(f.records), ==, N);
+                for (size_t i = 0; i < mm_records_count(f.records); i++)
+                        g_assert_cmphex(mm_records_items(f.records)[i].flags & MM_RECORD_KSM, !=, 0);
+        }
+        fixture_done(&f);
+        child_stop(&c);
+        munmap(m, N * PAGE);
+}
+
 int main(int argc, char *argv[])
 {
         int r;
@@ -492,6 +531,7 @@ int main(int argc, char *argv[])
         g_test_add_func("/scan/full", test_full);
         g_test_add_func("/scan/tick", test_tick);
         g_test_add_func("/scan/file-area", test_file_area);
+        g_test_add_func("/scan/direct", test_direct);
         g_test_add_func("/scan/sparse", test_sparse);
         r = g_test_run();
         close(scan_proc_fd);

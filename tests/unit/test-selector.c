@@ -411,6 +411,31 @@ static void test_cgroup_of(void)
         g_assert_cmpstr(selector_cgroup_of(&s, &p, "web.service"), ==, "web.service");
 }
 
+static void check_cgroup_path(const struct selector *s, const char *cgroup, const char *expected)
+{
+        _cleanup_(freep) char *path = selector_cgroup_path(s, cgroup);
+
+        g_assert_cmpstr(path, ==, expected);
+}
+
+static void test_cgroup_path(void)
+{
+        _cleanup_(selector_done) struct selector s = {};
+
+        add(&s, SELECTOR_COMM, "worker");
+        check_cgroup_path(&s, "/a/b", NULL);
+        add(&s, SELECTOR_CGROUP, "/a");
+        check_cgroup_path(&s, "/a/b", "/a");
+        check_cgroup_path(&s, "/ab", NULL);
+        add(&s, SELECTOR_UNIT, "web");
+        check_cgroup_path(&s, "/system.slice/web.service", "/system.slice/web.service");
+        check_cgroup_path(&s, "/user.slice/x.slice/web.service/inner/most", "/user.slice/x.slice/web.service");
+        check_cgroup_path(&s, "/system.slice/_web.service/inner", "/system.slice/_web.service");
+        check_cgroup_path(&s, "/system.slice/web.service.d", NULL);
+        check_cgroup_path(&s, "/system.slice/myweb.service", NULL);
+        check_cgroup_path(&s, "/", NULL);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -428,5 +453,6 @@ int main(int argc, char **argv)
         g_test_add_func("/selector/match/kinds", test_match_kinds);
         g_test_add_func("/selector/unseen", test_unseen);
         g_test_add_func("/selector/cgroup-of", test_cgroup_of);
+        g_test_add_func("/selector/cgroup-path", test_cgroup_path);
         return g_test_run();
 }

@@ -61,6 +61,11 @@ static struct peer holder_of(uid_t uid, long seed) {
         return peer;
 }
 
+/* All but a few pages, which wait for the kernel in lists of its CPUs. */
+static void check_shared(const struct peer *a, const struct peer *b) {
+        check_at_least(pages_shared(a->pid, b->pid, ADDRESS, ALL), ALL - 64);
+}
+
 static int compare(const void *a, const void *b) {
         uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
@@ -162,7 +167,7 @@ static void unmerge(void) {
         char *json;
 
         free(ctl("merge --user %d --all", USER));
-        check_equal(pages_shared(a.pid, b.pid, ADDRESS, ALL), ALL);
+        check_shared(&a, &b);
         json = ctl("unmerge --user %d --pid %d", USER, a.pid);
         check_near(ALL, json_number(json, "unmerged_pages"));
         free(json);
@@ -205,12 +210,14 @@ static void domains(void) {
         free(ctl("merge --unit one.service --unit two.service --all"));
         for (size_t i = 0; i < 4; i++)
                 for (size_t k = 0; k < 4; k++) {
-                        /* Only zeros are the same for all. */
-                        size_t within = i / 2 == k / 2 ? ALL : n / 2;
-
-                        check_equal(pages_shared(users[i].pid, users[k].pid, ADDRESS, ALL), within);
-                        check_equal(pages_shared(units[i].pid, units[k].pid, ADDRESS, ALL), within);
-                        check_equal(pages_shared(users[i].pid, units[k].pid, ADDRESS, ALL), n / 2);
+                        check_equal(pages_shared(users[i].pid, units[k].pid, ADDRESS, n), 0);
+                        if (i / 2 == k / 2) {
+                                check_shared(&users[i], &users[k]);
+                                check_shared(&units[i], &units[k]);
+                        } else {
+                                check_equal(pages_shared(users[i].pid, users[k].pid, ADDRESS, n), 0);
+                                check_equal(pages_shared(units[i].pid, units[k].pid, ADDRESS, n), 0);
+                        }
                 }
         free(ctl("unmerge --user %d --user %d", USER, OTHER));
         free(ctl("unmerge --unit one.service --unit two.service"));
@@ -223,12 +230,12 @@ static void domains(void) {
         put_into("one.service", users[0].pid);
         put_into("one.service", users[2].pid);
         free(ctl("merge --unit one.service --trust cgroup --all"));
-        check_equal(pages_shared(users[0].pid, users[2].pid, ADDRESS, ALL), ALL);
-        check_equal(pages_shared(users[0].pid, units[0].pid, ADDRESS, ALL), ALL);
+        check_shared(&users[0], &users[2]);
+        check_shared(&users[0], &units[0]);
         check_equal(pages_shared(users[1].pid, users[0].pid, ADDRESS, ALL), 0);
         free(ctl("unmerge --unit one.service"));
         free(ctl("merge --user %d --user %d --trust system --all", USER, OTHER));
-        check_equal(pages_shared(users[1].pid, users[3].pid, ADDRESS, ALL), ALL);
+        check_shared(&users[1], &users[3]);
         for (size_t i = 0; i < 4; i++)
                 check_equal(peer_call(&users[i], wrong, SEED) + peer_call(&units[i], wrong, SEED), 0);
         service_end(&service);
@@ -369,7 +376,7 @@ static void cancel(void) {
                 check_equal(peer_call(&peers[i], wrong, SEED), 0);
         /* Nothing stands in the way of another. */
         free(ctl("merge --user %d --all", USER));
-        check_equal(pages_shared(peers[0].pid, peers[2].pid, ADDRESS, ALL), ALL);
+        check_shared(&peers[0], &peers[2]);
         service_end(&service);
 }
 
@@ -385,7 +392,7 @@ static void killed(void) {
         service_start_daemon(&service);
         check_saved(3 * ALL - frames_of(peers, 3));
         free(ctl("merge --user %d --all", USER));
-        check_equal(pages_shared(peers[0].pid, peers[2].pid, ADDRESS, ALL), ALL);
+        check_shared(&peers[0], &peers[2]);
         check_saved(3 * ALL - frames_of(peers, 3));
         free(ctl("unmerge --user %d", USER));
         check_equal(pages_shared(peers[0].pid, peers[2].pid, ADDRESS, ALL), 0);
