@@ -38,11 +38,11 @@ static void census_done(struct job *j)
         /* Known only since just now: children, orphans. */
         other = registry_other_domain(&j->manager->registry, j->report.domains[j->domain].text);
         if (!foreign && other) {
-                job_fail(j, MERGEMEM_ERROR_DOMAIN_BUSY,
-                         "Children of processes that were merged before, of another trust domain, %s, "
-                         "still have memory registered with KSM, which keeps no domains apart; unmerge "
-                         "that first, or merge with trust \"system\".",
-                         other);
+                job_domain_busy(j,
+                                "Children of processes that were merged before, of another trust domain, "
+                                "%s, still have memory registered with KSM, which keeps no domains apart; "
+                                "unmerge that first, or merge with trust \"system\".",
+                                other);
                 return;
         }
         if (!foreign) {
@@ -50,10 +50,10 @@ static void census_done(struct job *j)
                 return;
         }
         job_domain_busy(j,
-                 "%zu process%s registered memory with KSM by %s (process %d, %s), and KSM keeps no trust "
-                 "domains apart; trust \"system\" merges nevertheless.",
-                 n_foreign, n_foreign == 1 ? "" : "es", n_foreign == 1 ? "itself" : "themselves",
-                 foreign->pid, foreign->exe ?: "unknown program");
+                        "%zu process%s registered memory with KSM by %s (process %d, %s), and KSM keeps no "
+                        "trust domains apart; trust \"system\" merges nevertheless.",
+                        n_foreign, n_foreign == 1 ? "" : "es", n_foreign == 1 ? "itself" : "themselves",
+                        foreign->pid, foreign->exe ?: "unknown program");
 }
 
 /* The answer about the process at hand. One of which it cannot be told counts as registered. */
@@ -231,9 +231,10 @@ static void on_census_done(void *userdata, int error)
                 /* Whoever keeps it a secret is not taken for one who has none. */
                 manager_mark_hung(j->manager, j->busy->pid, j->busy->start_ticks);
                 job_domain_busy(j,
-                         "Process %d (%s) does not let it be known whether it has memory registered with "
-                         "KSM, which keeps no trust domains apart; trust \"system\" merges nevertheless.",
-                         j->busy->pid, j->busy->exe ?: "unknown program");
+                                "Process %d (%s) does not let it be known whether it has memory registered "
+                                "with KSM, which keeps no trust domains apart; trust \"system\" merges "
+                                "nevertheless.",
+                                j->busy->pid, j->busy->exe ?: "unknown program");
                 return;
         }
         if (error < 0) {

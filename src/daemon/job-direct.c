@@ -18,19 +18,27 @@ static void fail_call(struct job *j, int error)
                 job_fail_errno(j, error, "The worker cannot go on");
 }
 
-/* What mergemod has merged until now is accounted, whatever became of the worker. */
+/* What the frames that are shared now cost is counted: mergemod also gives out some that it already had. */
+static void account(struct job *j)
+{
+        struct registry *merged = &j->manager->merged;
+        int64_t new_shared = (int64_t) (merged->n_shared - merged->n_shared_baseline);
+        int64_t saved = (int64_t) j->direct.n_freed - new_shared;
+
+        j->report.n_saved += (uint64_t) MAX(saved, (int64_t) 0);
+        j->report.n_shared += (uint64_t) MAX(new_shared, (int64_t) 0);
+        registry_account(merged, 0, 0);
+        merged->n_saved += (uint64_t) MAX(saved, -(int64_t) merged->n_saved);
+}
+
 static void on_recounted(void *userdata, int error)
 {
         struct job *j = userdata;
         struct registry *merged = &j->manager->merged;
-        int64_t saved = j->direct.n_saved;
 
-        j->direct.n_saved = 0;
         /* Of a worker that is gone the last is not known; then the count alone says what was saved. */
-        if (j->direct.error >= 0 || j->direct.error == -ECANCELED) {
-                registry_account(merged, 0, 0);
-                merged->n_saved += (uint64_t) MAX(saved, -(int64_t) merged->n_saved);
-        }
+        if (j->direct.error >= 0 || j->direct.error == -ECANCELED)
+                account(j);
         (void) registry_save(merged);
         j->report.metadata_bytes = manager_metadata_bytes(j->manager);
         manager_emit_totals(j->manager);
@@ -60,10 +68,8 @@ static void on_merged(void *userdata, const union worker_packet *row)
 
         switch (row->header.type) {
         case WORKER_ROW_MERGED:
-                j->direct.n_saved += (int64_t) (m->n_freed - m->n_made);
+                j->direct.n_freed += m->n_freed;
                 j->report.n_merged += m->n_merged;
-                j->report.n_saved += m->n_freed - m->n_made;
-                j->report.n_shared += m->n_made;
                 j->manager->n_merged_total += m->n_merged;
                 break;
         case WORKER_ROW_REFUSED:
@@ -163,7 +169,8 @@ static void on_planned(void *userdata, const union worker_packet *row)
 
         if (row->header.type != WORKER_ROW_PLANNED || row->ranges.index >= j->n_targets)
                 return;
-        if (job_ranges_append(j, row->ranges.index, row->ranges.ranges, row->ranges.n, row->ranges.n_pages) < 0)
+        if (job_ranges_append(j, row->ranges.index, row->ranges.ranges, row->ranges.n,
+                              row->ranges.n_pages) < 0)
                 j->direct.error = -ENOMEM;
 }
 
@@ -207,7 +214,7 @@ void job_merge_direct(struct job *j)
 {
         for (size_t i = 0; i < j->report.n_domains; i++)
                 j->report.domains[i].chosen = true;
-        j->direct.n_saved = 0;
+        j->direct.n_freed = 0;
         j->direct.error = 0;
         job_set_progress(j, (j->part + PROGRESS_MERGED) / j->n_parts);
         job_count(j, &j->manager->merged, on_counted);

@@ -73,7 +73,8 @@ static void on_advised(void *userdata, const union worker_packet *row)
                 struct registry *registry = registry_of(j, &j->ranges[j->next]);
 
                 /* Its children still have what they inherited. */
-                registry_remember(registry, g->domain, g->since_ticks, registry_now_ticks(), a->ranges, a->n);
+                registry_remember(registry, g->domain, g->since_ticks, registry_now_ticks(), a->ranges,
+                                  a->n);
                 (void) registry_remove(registry, g, a->ranges, a->n);
         }
 }
@@ -209,7 +210,8 @@ static void next(struct job *j)
 
                 if (!g)
                         continue;
-                worker_packet_init(&p, current->direct ? WORKER_UNMERGE : WORKER_UNREGISTER, sizeof(p.ranges));
+                worker_packet_init(&p, current->direct ? WORKER_UNMERGE : WORKER_UNREGISTER,
+                                   sizeof(p.ranges));
                 p.ranges.index = current->target;
                 p.ranges.pid = t->pid;
                 p.ranges.start_ticks = t->start_ticks;

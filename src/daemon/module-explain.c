@@ -18,7 +18,8 @@ static bool read_level(const struct utsname *kernel, struct level *ret)
         const char *text = strstr(kernel->version, debian);
 
         if (text)
-                return sscanf(text + sizeof(debian) - 1, "%u.%u.%u", &ret->major, &ret->minor, &ret->patch) == 3;
+                return sscanf(text + sizeof(debian) - 1, "%u.%u.%u", &ret->major, &ret->minor,
+                              &ret->patch) == 3;
         /* That of others that name an ABI says no level either. */
         return sscanf(kernel->release, "%u.%u.%u", &ret->major, &ret->minor, &ret->patch) == 3 &&
                (ret->patch > 0 || !strchr(kernel->release, '-'));
@@ -89,8 +90,8 @@ static char *explain_loading(const struct module_facts *f)
                                       : sentence("loading modules is not permitted here: it takes "
                                                  "CAP_SYS_MODULE on the host, which containers do not have");
         case -ENOEXEC:
-                return sentence("mergemod was built for another kernel than %s: install linux-headers-%s and "
-                                "run 'dkms autoinstall'",
+                return sentence("mergemod was built for another kernel than %s: install linux-headers-%s "
+                                "and run 'dkms autoinstall'",
                                 f->kernel.release, f->kernel.release);
         case -ENOENT:
                 return sentence("the kernel %s lacks something that mergemod needs, which its log names: "
@@ -99,14 +100,15 @@ static char *explain_loading(const struct module_facts *f)
         case -ENOMEM:
                 return sentence("there is no memory to load mergemod: try again later");
         }
-        return sentence("mergemod cannot be loaded (%s): the kernel's log says more", strerror(-f->load_error));
+        return sentence("mergemod cannot be loaded (%s): the kernel's log says more",
+                        strerror(-f->load_error));
 }
 
 static char *explain_interface(const struct module_facts *f)
 {
         if (f->info.version != MERGEMOD_VERSION)
-                return sentence("the interface of the loaded mergemod is version %u, and this is made for %u: "
-                                "install mergemem and " PACKAGE " of one version, and run "
+                return sentence("the interface of the loaded mergemod is version %u, and this is made for "
+                                "%u: install mergemem and " PACKAGE " of one version, and run "
                                 "'modprobe -r mergemod' and 'modprobe mergemod'",
                                 f->info.version, MERGEMOD_VERSION);
         return sentence("the loaded mergemod lacks what is needed here (features %#" PRIx64 "): install "
@@ -123,8 +125,8 @@ char *module_explain(const struct module_facts *f)
                 return explain_interface(f);
         case -EPERM:
         case -EACCES:
-                return sentence("%s may not be opened: that takes root with CAP_SYS_ADMIN and CAP_SYS_PTRACE "
-                                "on the host, and a unit that allows the device",
+                return sentence("%s may not be opened: that takes root with CAP_SYS_ADMIN and "
+                                "CAP_SYS_PTRACE on the host, and a unit that allows the device",
                                 MERGEMOD_DEVICE);
         case -ENOENT:
         case -ENODEV:

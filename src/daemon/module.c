@@ -50,7 +50,8 @@ static int insert(enum module_installed *ret_installed)
         r = kmod_module_new_from_name(ctx, NAME, &module);
         if (r >= 0) {
                 *ret_installed = kmod_module_get_path(module) ? MODULE_INSTALLED_YES : MODULE_INSTALLED_NO;
-                r = kmod_module_probe_insert_module(module, KMOD_PROBE_APPLY_BLACKLIST, NULL, NULL, NULL, NULL);
+                r = kmod_module_probe_insert_module(module, KMOD_PROBE_APPLY_BLACKLIST, NULL, NULL, NULL,
+                                                    NULL);
                 if (r == KMOD_PROBE_APPLY_BLACKLIST) {
                         *ret_installed = MODULE_INSTALLED_BLACKLISTED;
                         r = -EPERM;

@@ -48,7 +48,8 @@ static struct former *get_former(struct registry *r, const char *domain)
 void registry_remember(struct registry *r, const char *domain, uint64_t since_ticks, uint64_t until_ticks,
                        const struct worker_range *ranges, size_t n)
 {
-        struct former *f = n > 0 ? get_former(r, domain) : NULL;
+        /* Registration is inherited; what mergemod merged just stays merged. */
+        struct former *f = n > 0 && r->kind == REGISTRY_KSM ? get_former(r, domain) : NULL;
         struct worker_range *sum;
         size_t n_sum;
 

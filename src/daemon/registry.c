@@ -228,8 +228,9 @@ uint64_t registry_saved_frames(const struct registry *r)
         /* Each page that is merged is one less, each frame one more; what was merged when a service was
          * killed comes on top that way. */
         if (r->kind == REGISTRY_DIRECT) {
-                int64_t saved = (int64_t) (r->n_saved + now - r->n_baseline + r->n_shared_baseline - r->n_shared);
+                int64_t saved = (int64_t) (r->n_saved + now - r->n_baseline);
 
+                saved += (int64_t) (r->n_shared_baseline - r->n_shared);
                 return (uint64_t) MAX(saved, (int64_t) 0);
         }
 

@@ -42,7 +42,7 @@ static bool is_counted(const struct worker_child *w, uint64_t frame)
  * there since is on one. */
 static int count_direct(void *userdata, const struct mm_page *pages, size_t n)
 {
-        const uint64_t owned = 1ULL << KPF_ANON | 1ULL << KPF_LRU | 1ULL << KPF_SWAPBACKED | 1ULL << KPF_SLAB;
+        const uint64_t owned = 1ULL << KPF_ANON | 1ULL << KPF_LRU | 1ULL << KPF_SWAPBACKED;
         struct counting *c = userdata;
 
         for (size_t i = 0; i < n; i++) {

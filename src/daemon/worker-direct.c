@@ -72,9 +72,7 @@ static int send_merged(struct merging *m, const struct mergemod_merge *sum)
 
         worker_packet_init(&row, WORKER_ROW_MERGED, sizeof(row.merged));
         row.merged.n_merged = sum->merged;
-        row.merged.n_zero = sum->zero_merged;
         row.merged.n_freed = sum->freed;
-        row.merged.n_made = sum->new_frames;
         return worker_child_send(m->w, &row);
 }
 

@@ -168,9 +168,8 @@ struct worker_merge {
 /* Sums of what was merged since the last such row. */
 struct worker_merged {
         struct worker_header header;
-        uint64_t n_merged, n_zero;
+        uint64_t n_merged;
         uint64_t n_freed; /* frames that nobody uses any more */
-        uint64_t n_made;  /* frames to share */
 };
 
 struct worker_refused {

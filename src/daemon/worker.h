@@ -36,7 +36,8 @@ int worker_call(struct worker *w, const union worker_packet *packet, int fd, wor
  * end is not reported either. */
 void worker_forget(struct worker *w, void *userdata);
 
-/* Asks the running call, if it is of @userdata, to end; it does so with -ECANCELED, if it is not done yet. */
+/* Asks the running call, if it is of @userdata, to end; unless it is done by then, that is with
+ * -ECANCELED. */
 void worker_cancel(struct worker *w, void *userdata);
 
 /* Counts up when the child is replaced: what it knew is gone. */

@@ -32,7 +32,8 @@ uint64_t mm_device_features(const struct mm_device *d);
 
 /* The number of a process, attached if it is not yet. @process_fd, its /proc/PID, must have been opened
  * before it was judged: that it still lives tells that the pid is still the same process's, and its
- * memory must be open to us, where the kernel and its security modules check access. 0, -ESRCH, -EACCES, -EPERM, -ENOSPC, -ENOMEM. */
+ * memory must be open to us, where the kernel and its security modules check access. 0, -ESRCH, -EACCES,
+ * -EPERM, -ENOSPC, -ENOMEM. */
 int mm_device_attach(struct mm_device *d, pid_t pid, uint64_t start_ticks, int process_fd, uint32_t *ret);
 /* Forgets a process whose memory turned out to be gone: it executed another program. Its number may become
  * another's. */

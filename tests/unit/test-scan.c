@@ -488,16 +488,16 @@ static void test_direct(void)
         enum { N = 4 };
         uint8_t *m = mmap(NULL, N * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         struct mm_scan_target t;
-        struct fixture f;
-        struct child c;
+        struct scan_fixture f;
+        struct scan_child c;
         uint64_t start = (uintptr_t)m;
 
         g_assert_true(m != MAP_FAILED);
         for (uint64_t i = 0; i < N; i++)
                 fill(m + i * PAGE, i + 1);
-        c = child_start(m, read_four, NULL);
+        c = scan_child_start(m, read_four, NULL);
 
-        fixture_start(&f, 1 << 20);
+        scan_fixture_start(&f, 1 << 20);
         f.scan.direct = true;
         g_assert_cmpint(mm_scan_target_open(c.dir_fd, 0, DOMAIN, &t), ==, 0);
         g_assert_cmpint(mm_scan_range(&f.scan, &t, start, start + N * PAGE, 0, true, NULL, NULL), ==, 0);
@@ -510,8 +510,8 @@ static void test_direct(void)
                 for (size_t i = 0; i < mm_records_count(f.records); i++)
                         g_assert_cmphex(mm_records_items(f.records)[i].flags & MM_RECORD_KSM, !=, 0);
         }
-        fixture_done(&f);
-        child_stop(&c);
+        scan_fixture_done(&f);
+        scan_child_stop(&c);
         munmap(m, N * PAGE);
 }
 

@@ -429,7 +429,7 @@ static void test_cgroup_path(void)
         check_cgroup_path(&s, "/ab", NULL);
         add(&s, SELECTOR_UNIT, "web");
         check_cgroup_path(&s, "/system.slice/web.service", "/system.slice/web.service");
-        check_cgroup_path(&s, "/user.slice/x.slice/web.service/inner/most", "/user.slice/x.slice/web.service");
+        check_cgroup_path(&s, "/user.slice/web.service/inner/most", "/user.slice/web.service");
         check_cgroup_path(&s, "/system.slice/_web.service/inner", "/system.slice/_web.service");
         check_cgroup_path(&s, "/system.slice/web.service.d", NULL);
         check_cgroup_path(&s, "/system.slice/myweb.service", NULL);

@@ -47,7 +47,8 @@ void service_start_daemon(struct service *service) {
 }
 
 struct service service_start(void) {
-        char *const argv[] = { "./dbus-daemon", "--nofork", "--nosyslog", "--config-file=/tmp/bus.conf", NULL };
+        char *const argv[] = { "./dbus-daemon", "--nofork", "--nosyslog", "--config-file=/tmp/bus.conf",
+                               NULL };
         struct service service;
 
         unlink("/tmp/bus");
