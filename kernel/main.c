@@ -31,6 +31,7 @@
  *   target.c    the processes of a session
  *   domain.c    which of them may share
  *   merge.c     MERGEMOD_MERGE: batches of candidates
+ *   look.c      its first step: what is there
  *   group.c     groups of candidates, and the frame that each is to share
  *   scan.c      MERGEMOD_PAGES, MERGEMOD_HASH, MERGEMOD_SCAN
  *   ranges.c    arrays of ranges, for the two that follow

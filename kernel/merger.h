@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef MERGEMOD_MERGER_H
+#define MERGEMOD_MERGER_H
+
+#include "freeze.h"
+#include "group.h"
+#include "target.h"
+#include "walk.h"
+
+struct session;
+
+/**
+ * struct candidate - an element on its way
+ * @address: of the page
+ * @group: its group
+ * @status: as in the interface; 1 as long as it may still be merged
+ * @zero: it holds zeros
+ * @merged: the page that was replaced, with a reference
+ */
+struct candidate {
+	unsigned long address;
+	struct group *group;
+	int status;
+	bool zero;
+	struct page *merged;
+};
+
+#define PENDING 1
+
+/**
+ * struct merger - a call at work
+ * @session: whose call
+ * @call: its argument
+ * @rule: the domain that was asked for
+ * @groups: by number
+ * @use: the target of the batch
+ * @elements: of the batch
+ * @candidates: of the batch
+ * @n: how many
+ * @huge: some of them are in areas that could get huge pages
+ * @freezer: for the second step
+ */
+struct merger {
+	struct session *session;
+	struct mergemod_merge *call;
+	struct domain_rule rule;
+	struct groups groups;
+	struct target_use use;
+	struct mergemod_element elements[FREEZE_MAX];
+	struct candidate candidates[FREEZE_MAX];
+	unsigned int n;
+	bool huge;
+	struct freezer freezer;
+};
+
+struct vm_area_struct *area_at(struct mm_struct *mm, unsigned long address);
+int check_at(struct vm_area_struct *vma, unsigned long address, struct mapping *ret);
+
+int look_at_all(struct merger *merger);
+int split_all(struct merger *merger);
+int forbid_huge(struct merger *merger);
+
+#endif
