@@ -156,40 +156,32 @@ static int by_hash(const void *a, const void *b) {
 static int by_place(const void *a, const void *b) {
         const struct mergemod_element *x = a, *y = b;
 
-        if (x->target != y->target)
-                return x->target < y->target ? -1 : 1;
         return (x->address > y->address) - (x->address < y->address);
 }
 
-#define PAGES_MAX (WORKERS * THREADS * N * 2)
+#define PAGES_MAX (THREADS * N * 2)
 
-static size_t scan_all(int fd, const uint32_t *targets, struct mergemod_page *pages, uint32_t sample) {
-        size_t n = 0;
+static size_t scan(int fd, uint32_t target, struct mergemod_page *pages, uint32_t sample) {
+        struct mergemod_scan scan = {
+                .target = target,
+                .start = (uintptr_t)AREA(0),
+                .end = AREA_END,
+                .flags = MERGEMOD_SCAN_ZEROS | sample,
+                .seed = 1,
+                .pages = (uintptr_t)pages,
+                .n_pages = PAGES_MAX,
+        };
 
-        for (size_t i = 0; i < WORKERS; i++) {
-                struct mergemod_scan scan = {
-                        .target = targets[i],
-                        .start = (uintptr_t)AREA(0),
-                        .end = AREA_END,
-                        .flags = MERGEMOD_SCAN_ZEROS | sample,
-                        .seed = 1,
-                        .pages = (uintptr_t)(pages + n),
-                        .n_pages = PAGES_MAX / WORKERS,
-                };
-
-                check_equal(device_call(fd, MERGEMOD_SCAN, &scan), 0);
-                for (size_t j = 0; j < scan.done; j++)
-                        pages[n + j].status = targets[i];
-                n += scan.done;
-        }
-        return n;
+        check_equal(device_call(fd, MERGEMOD_SCAN, &scan), 0);
+        return scan.done;
 }
 
-static void merge_all(int fd, const uint32_t *targets, uint32_t huge, uint32_t sample) {
+/* One process at a time, shortly after the look at it: they share what there was before. */
+static void merge(int fd, uint32_t target, uint32_t huge, uint32_t sample) {
         static struct mergemod_page pages[PAGES_MAX];
         static struct mergemod_element elements[PAGES_MAX];
         struct mergemod_merge merge = { .domain = MERGEMOD_DOMAIN_SYSTEM, .huge = huge };
-        size_t n = scan_all(fd, targets, pages, sample);
+        size_t n = scan(fd, target, pages, sample);
         uint32_t group = 0;
 
         if (!n)
@@ -199,7 +191,7 @@ static void merge_all(int fd, const uint32_t *targets, uint32_t huge, uint32_t s
                 group += i > 0 && pages[i].hash != pages[i - 1].hash;
                 elements[i] = (struct mergemod_element){
                         .address = pages[i].address,
-                        .target = pages[i].status,
+                        .target = target,
                         .group = group,
                 };
         }
@@ -217,7 +209,8 @@ static void merger(unsigned number) {
         for (size_t i = 0; i < WORKERS; i++)
                 targets[i] = device_attach(fd, board->workers[i]);
         for (unsigned round = number; !board->stop_merging; round++) {
-                merge_all(fd, targets, round % 3, round % 2 ? MERGEMOD_SCAN_SAMPLE : 0);
+                for (size_t i = 0; i < WORKERS; i++)
+                        merge(fd, targets[i], round % 3, round % 2 ? MERGEMOD_SCAN_SAMPLE : 0);
                 if (round % 8 == 0)
                         board->unmerged += device_unmerge(fd, targets[round / 8 % WORKERS],
                                                           (uintptr_t)AREA(0),
