@@ -56,6 +56,7 @@ static void test_child(void)
         unmerge(pids, N);
         children_verify(c, N);
         children_end(c, N);
+        g_assert_no_errno(kill(orphan, SIGKILL));
 }
 
 /* Its parent has given back all that it had. */
@@ -76,6 +77,7 @@ static void test_left_behind(void)
         unmerge(pids, N);
         children_verify(c, N);
         children_end(c, N);
+        g_assert_no_errno(kill(orphan, SIGKILL));
 }
 
 /* Its parent has ended; so has the service in between, the second time. */
