@@ -4,6 +4,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,14 +65,29 @@ static pid_t orphan(void)
 }
 
 static unsigned char *hanging;
+static _Atomic int answered;
+
+void states_answered(void)
+{
+        answered = 1;
+}
+
+/* Once one thread hangs the others may at any page fault. */
+static void wait_for_answer(void)
+{
+        while (!answered)
+                usleep(1000);
+}
 
 static void *hang_reader(void *unused)
 {
+        wait_for_answer();
         return (void *)(uintptr_t)*(volatile unsigned char *)hanging;
 }
 
 static void *hang_writer(void *unused)
 {
+        wait_for_answer();
         /* Waits for mmap_lock, and whoever comes after it waits too. */
         usleep(100 * 1000);
         mprotect(hanging + TARGET_PAGE, TARGET_PAGE, PROT_NONE);
@@ -89,6 +105,7 @@ static int hang(const char *path)
         hanging = mmap(NULL, 2 * TARGET_PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
         if (hanging == MAP_FAILED)
                 return -1;
+        answered = 0;
         if (pthread_create(&thread, NULL, hang_reader, NULL) != 0 ||
             pthread_create(&thread, NULL, hang_writer, NULL) != 0)
                 return -1;

@@ -105,6 +105,7 @@ static void serve(int in, int out)
         while (read_line(in, line, sizeof(line)) >= 0) {
                 command(line, answer);
                 write_line(out, answer);
+                states_answered();
         }
         _exit(0);
 }

@@ -19,6 +19,8 @@ void stream_fill(unsigned char *page, uint64_t seed, uint64_t index);
 int areas_command(const char *line, char answer[ANSWER_MAX]);
 int threads_command(const char *line, char answer[ANSWER_MAX]);
 int states_command(const char *line, char answer[ANSWER_MAX]);
+/* What only begins once the answer is out may begin. */
+void states_answered(void);
 
 /* "" or what is wrong with the contents of all areas and the library. */
 void areas_verify(char answer[ANSWER_MAX]);

@@ -34,6 +34,12 @@ static bool is_stuck(pid_t pid)
         return !ended;
 }
 
+static void wait_stuck(pid_t pid)
+{
+        for (uint64_t end = now_usec() + 20000000; !is_stuck(pid);)
+                g_assert_cmpuint(now_usec(), <, end);
+}
+
 /* Asks for a property again and again while @job runs; the longest wait for an answer. */
 static uint64_t longest_reply(const char *job)
 {
@@ -73,8 +79,7 @@ static void test_hang(gconstpointer method)
         child_say(c[2], "hang %s", fs.file);
         p = (struct pollfd){ .fd = fs.hung_fd, .events = POLLIN };
         g_assert_cmpint(poll(&p, 1, 10000), ==, 1);
-        sleep_msec(200);
-        g_assert_true(is_stuck(pids[2]));
+        wait_stuck(pids[2]);
 
         for (unsigned round = 0; round < 2; round++) {
                 job = job_start(h.bus, method, &(struct what){ .pids = pids, .n_pids = 3 });
@@ -119,8 +124,7 @@ static void test_other_domain(void)
         child_say(c[2], "hang %s", fs.file);
         p = (struct pollfd){ .fd = fs.hung_fd, .events = POLLIN };
         g_assert_cmpint(poll(&p, 1, 10000), ==, 1);
-        sleep_msec(200);
-        g_assert_true(is_stuck(pids[2]));
+        wait_stuck(pids[2]);
 
         for (unsigned round = 0; round < 2; round++) {
                 error = job_refused(h.bus, "Merge", &(struct what){ .pids = pids, .n_pids = 2 });
