@@ -38,8 +38,10 @@ static void add(struct frames *frames, uint64_t frame) {
         frames->frame[frames->n++] = frame;
 }
 
-static void add_range(struct frames *frames, int pagemap, uint64_t page, uint64_t end) {
+/* In anonymous areas what is not an anonymous page is a frame that mergemod shares. */
+static void add_range(struct frames *frames, int pagemap, uint64_t page, uint64_t end, int anonymous) {
         static uint64_t entries[8192];
+        uint64_t unwanted = anonymous ? 0 : PAGEMAP_FILE_OR_SHARED;
 
         while (page < end) {
                 size_t want = end - page < 8192 ? end - page : 8192;
@@ -48,7 +50,7 @@ static void add_range(struct frames *frames, int pagemap, uint64_t page, uint64_
                 if (n < 8)
                         fail("pagemap");
                 for (ssize_t i = 0; i < n / 8; i++, page++)
-                        if ((entries[i] & PAGEMAP_PRESENT) && !(entries[i] & PAGEMAP_FILE_OR_SHARED)) {
+                        if ((entries[i] & PAGEMAP_PRESENT) && !(entries[i] & unwanted)) {
                                 if (!(entries[i] & PAGEMAP_FRAME)) {
                                         fprintf(stderr, "recount: the kernel hides frame numbers\n");
                                         exit(EXIT_FAILURE);
@@ -61,7 +63,7 @@ static void add_range(struct frames *frames, int pagemap, uint64_t page, uint64_
 static void add_process(struct frames *frames, const char *pid) {
         size_t page_size = (size_t) sysconf(_SC_PAGESIZE), length = 0;
         char path[64], *line = NULL;
-        uint64_t start, end;
+        uint64_t start, end, inode;
         char access[5];
         FILE *maps;
         int pagemap;
@@ -76,9 +78,10 @@ static void add_process(struct frames *frames, const char *pid) {
                 fail(path);
         while (getline(&line, &length, maps) > 0)
                 /* The vsyscall page lies in the kernel's half, where pagemap ends. */
-                if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s", &start, &end, access) == 3 &&
+                if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*s %*s %" SCNu64, &start, &end, access,
+                           &inode) == 4 &&
                     access[3] == 'p' && end >> 63 == 0)
-                        add_range(frames, pagemap, start / page_size, end / page_size);
+                        add_range(frames, pagemap, start / page_size, end / page_size, inode == 0);
         if (ferror(maps))
                 fail(path);
         free(line);
