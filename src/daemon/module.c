@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <libkmod.h>
+#include <syslog.h>
 
 #include "lib/device.h"
 
@@ -47,6 +48,8 @@ static int insert(enum module_installed *ret_installed)
         ctx = kmod_new(NULL, NULL);
         if (!ctx)
                 return -ENOMEM;
+        /* What it would say is said in one sentence. */
+        kmod_set_log_priority(ctx, LOG_EMERG);
         r = kmod_module_new_from_name(ctx, NAME, &module);
         if (r >= 0) {
                 *ret_installed = kmod_module_get_path(module) ? MODULE_INSTALLED_YES : MODULE_INSTALLED_NO;
