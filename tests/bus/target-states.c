@@ -65,11 +65,13 @@ static pid_t orphan(void)
 }
 
 static unsigned char *hanging;
-static _Atomic int answered;
+static _Atomic int answered = 1;
 
 void states_answered(void)
 {
-        answered = 1;
+        /* Who has been answered is looked at, page by page: no write without need. */
+        if (!answered)
+                answered = 1;
 }
 
 /* Once one thread hangs the others may at any page fault. */
