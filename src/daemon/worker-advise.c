@@ -150,10 +150,15 @@ static int advise(struct worker_child *w, const struct worker_ranges *ranges, in
         r = worker_child_tick(w);
         if (r < 0)
                 return r;
-        n_done = worker_child_advise_direct(w, ranges, dir_fd, flags, n_flags, a->items, a->n);
+        n_done = worker_child_advise_direct(w, ranges, dir_fd, flags, n_flags, false, a->items, a->n);
         if (n_done < a->n)
                 ret->result = mm_inject_advise(&process, a->items + n_done, a->n - n_done,
                                                INJECT_TIMEOUT_MSEC, &ret->error, &ret->stop_usec);
+        /* Where no thread can be had, better at once than not at all. */
+        if (ret->result > MM_INJECT_GONE && ret->result < MM_INJECT_FAILED &&
+            worker_child_advise_direct(w, ranges, dir_fd, flags, n_flags, true, a->items + n_done,
+                                       a->n - n_done) == a->n - n_done)
+                ret->result = MM_INJECT_OK;
         /* From here on the answer counts, even if nobody waits for it any more. */
         (void) worker_child_tick(w);
         r = mm_vmflags_read(process.dir_fd, &after, &n_after);

@@ -112,11 +112,11 @@ int worker_child_count(struct worker_child *w, const struct worker_ranges *range
 int worker_child_census(struct worker_child *w, int dir_fd);
 int worker_child_areas(struct worker_child *w, int dir_fd);
 
-/* worker-register.c: what of @advices mergemod can do, without holding a thread of the target. Those are
- * put first; returns how many. */
+/* worker-register.c: what of @advices mergemod can do, without holding a thread of the target; @any_size:
+ * also what locks its memory for long. Those are put first; returns how many. */
 size_t worker_child_advise_direct(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd,
-                                  const struct mm_vmflags *flags, size_t n_flags, struct mm_advice *advices,
-                                  size_t n);
+                                  const struct mm_vmflags *flags, size_t n_flags, bool any_size,
+                                  struct mm_advice *advices, size_t n);
 
 /* worker-advise.c */
 int worker_child_advise(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd, bool merge);

@@ -20,17 +20,18 @@ static bool is_whole(const struct mm_advice *advice, const struct mm_vmflags *fl
         return true;
 }
 
-static bool is_for_module(const struct mm_advice *advice, const struct mm_vmflags *flags, size_t n_flags)
+static bool is_for_module(const struct mm_advice *advice, const struct mm_vmflags *flags, size_t n_flags,
+                          bool any_size)
 {
-        if (advice->advice == MADV_UNMERGEABLE && advice->end - advice->start > UNREGISTER_BYTES &&
-            mm_inject_is_possible())
+        if (!any_size && advice->advice == MADV_UNMERGEABLE &&
+            advice->end - advice->start > UNREGISTER_BYTES && mm_inject_is_possible())
                 return false;
         return is_whole(advice, flags, n_flags);
 }
 
 size_t worker_child_advise_direct(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd,
-                                  const struct mm_vmflags *flags, size_t n_flags, struct mm_advice *advices,
-                                  size_t n)
+                                  const struct mm_vmflags *flags, size_t n_flags, bool any_size,
+                                  struct mm_advice *advices, size_t n)
 {
         struct mm_device *device;
         size_t n_done = 0;
@@ -46,7 +47,7 @@ size_t worker_child_advise_direct(struct worker_child *w, const struct worker_ra
                         .start = advice.start, .end = advice.end, .target = target
                 };
 
-                if (!is_for_module(&advice, flags, n_flags) ||
+                if (!is_for_module(&advice, flags, n_flags, any_size) ||
                     mm_device_advise(device, &range, 1,
                                      advice.advice == MADV_MERGEABLE ? MERGEMOD_ADVISE_KSM
                                                                      : MERGEMOD_ADVISE_NO_KSM) < 0 ||

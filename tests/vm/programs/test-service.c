@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The service with the module: mergememd, its bus and its client. */
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -241,6 +244,61 @@ static void domains(void) {
         service_end(&service);
 }
 
+/* From then on nobody lets it make calls of his own. */
+static long filter(long unused) {
+        struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+        struct sock_fprog program = { .len = 1, .filter = &allow };
+
+        check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+        return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+static void registers(void) {
+        struct service service = service_start();
+        struct peer a = holder_of(USER, SEED), b = holder_of(USER, SEED);
+        char *json;
+
+        check_equal(peer_call(&a, filter, 0) + peer_call(&b, filter, 0), 0);
+        json = ctl("merge --user %d --all --mechanism ksm", USER);
+        if (!strstr(json, "\"mechanism\":\"ksm\""))
+                fail("the mechanism is not ksm: %s", json);
+        free(json);
+        check_at_least(pages_shared(a.pid, b.pid, ADDRESS, n), n - 64);
+        check_equal(peer_call(&a, wrong, SEED) + peer_call(&b, wrong, SEED), 0);
+        free(ctl("unmerge --user %d", USER));
+        check_equal(pages_shared(a.pid, b.pid, ADDRESS, ALL), 0);
+        check_equal(peer_call(&a, wrong, SEED) + peer_call(&b, wrong, SEED), 0);
+        service_end(&service);
+}
+
+/* Huge pages stay as they are, and this is said. */
+static long hold_huge(long seed) {
+        pages = mmap((void *)ADDRESS, 2 * HUGE_PAGE, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+        check(pages == (void *)ADDRESS);
+        check(madvise(pages, 2 * HUGE_PAGE, MADV_HUGEPAGE) == 0);
+        pages_fill(pages, 2 * HUGE_PAGE / PAGE, seed);
+        pages_settle();
+        return 0;
+}
+
+static void huge(void) {
+        struct service service = service_start();
+        struct peer peers[2];
+        char *json;
+
+        for (size_t i = 0; i < 2; i++) {
+                peers[i] = peer_start_as(USER);
+                peer_call(&peers[i], hold_huge, SEED);
+        }
+        json = ctl("merge --user %d --all", USER);
+        if (!strstr(json, "in an area with huge pages"))
+                fail("nothing is said of huge pages: %s", json);
+        free(json);
+        check_equal(pages_shared(peers[0].pid, peers[1].pid, ADDRESS, 2 * HUGE_PAGE / PAGE), 0);
+        service_end(&service);
+}
+
 /* A program with a library, and pipes to it. */
 struct holder {
         pid_t pid;
@@ -407,6 +465,8 @@ int main(int argc, char **argv) {
                 { "service: unmerge, also by another service", unmerge },
                 { "service: trust domains, by frame number", domains },
                 { "service: a library's .bss at once, its .data by KSM", library },
+                { "service: the module registers with KSM what nobody else could", registers },
+                { "service: huge pages are left alone", huge },
                 { "service: cancelled while it merges", cancel },
                 { "service: killed while it merges", killed },
         };
