@@ -53,6 +53,7 @@ struct round {
         bool scan_ready;
         uint64_t zero_frame; /* mm_zero_frame() */
         bool cross_owners, include_private, direct;
+        int use_zero_pages;
         struct round_library *libraries;
         size_t n_libraries;
         struct round_target *targets; /* by ascending index, with gaps */

@@ -38,6 +38,9 @@ static struct limits ksm_limits(const struct worker_child *w)
 
         if (w->ksm_fd < 0 || mm_ksm_read(w->ksm_fd, &counters) < 0)
                 return (struct limits) {};
+        /* A ksmd that runs already keeps the settings it has. */
+        if (counters.run == 0 && w->round.use_zero_pages >= 0)
+                counters.use_zero_pages = w->round.use_zero_pages;
         return (struct limits) { counters.max_page_sharing, counters.use_zero_pages };
 }
 

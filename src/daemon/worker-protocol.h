@@ -93,6 +93,7 @@ struct worker_begin {
         uint8_t cross_owners;    /* pages may meet whoever owns them */
         uint8_t include_private; /* areas marked as private are looked at too: a rule names them */
         uint8_t direct;          /* mergemod merges what it can, and KSM the rest */
+        int8_t use_zero_pages;   /* KSM's knob, as it will be set; negative: left as it is */
 };
 
 struct worker_library {

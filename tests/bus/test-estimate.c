@@ -100,6 +100,28 @@ static void test_zero(void)
         children_end(c, N);
 }
 
+/* What KSM will be told to do counts, not what it does when nobody uses it: zeros then need no frame. */
+static void test_zero_configured(void)
+{
+        struct child *c[N];
+        pid_t pids[N];
+        char *job;
+
+        g_assert_cmpint(harness_daemon_stop(&h), ==, 0);
+        harness_config_write(&h, "[KSM]\nUseZeroPages=yes\n");
+        harness_daemon_start(&h, NULL, NULL);
+        children_start(&h, UID_FIRST, c, pids, N);
+        for (size_t i = 0; i < N; i++)
+                child_area(c[i], PAGES, 0, 0);
+        job = job_run(h.bus, "Estimate", &(struct what){ .pids = pids, .n_pids = N });
+        g_assert_cmpuint(job_figure(h.bus, job, "zero_frames"), >=, N * PAGES);
+        g_free(job);
+        children_end(c, N);
+        g_assert_cmpint(harness_daemon_stop(&h), ==, 0);
+        harness_config_write(&h, "");
+        harness_daemon_start(&h, NULL, NULL);
+}
+
 static void test_fork(void)
 {
         struct child *c = child_start(&h, UID_FIRST);
@@ -232,6 +254,7 @@ int main(int argc, char **argv)
         g_test_add_func("/estimate/equal", test_equal);
         g_test_add_func("/estimate/unique", test_unique);
         g_test_add_func("/estimate/zero", test_zero);
+        g_test_add_func("/estimate/zero-configured", test_zero_configured);
         g_test_add_func("/estimate/fork", test_fork);
         g_test_add_func("/estimate/no-trace", test_no_trace);
         g_test_add_data_func("/estimate/hidden", "hide", test_private);
