@@ -167,7 +167,9 @@ static void test_private(struct rounds *f, const void *data)
         /* A rule names the process: all of its memory, the hidden part too. */
         begin_round_with(f,
                          &(struct worker_begin) {
-                                 .bookkeeping_max_bytes = ROUNDS_BOOKKEEPING, .use_zero_pages = -1, .include_private = true
+                                 .bookkeeping_max_bytes = ROUNDS_BOOKKEEPING,
+                                 .use_zero_pages = -1,
+                                 .include_private = true,
                          });
         row = scan_process(f, a, 0);
         g_assert_cmpuint(row.n_pages, >, 8);
@@ -209,7 +211,9 @@ static void test_owners(struct rounds *f, const void *data)
 
         begin_round_with(f,
                          &(struct worker_begin) {
-                                 .bookkeeping_max_bytes = ROUNDS_BOOKKEEPING, .use_zero_pages = -1, .cross_owners = true
+                                 .bookkeeping_max_bytes = ROUNDS_BOOKKEEPING,
+                                 .use_zero_pages = -1,
+                                 .cross_owners = true,
                          });
         scan_process(f, a, 0);
         group_pages(f, &o);

@@ -84,7 +84,9 @@ void begin_round(struct rounds *f)
 {
         begin_round_with(f,
                          &(struct worker_begin) {
-                                 .bookkeeping_max_bytes = ROUNDS_BOOKKEEPING, .use_zero_pages = -1, .seed = 4711
+                                 .bookkeeping_max_bytes = ROUNDS_BOOKKEEPING,
+                                 .use_zero_pages = -1,
+                                 .seed = 4711,
                          });
 }
 
