@@ -374,7 +374,8 @@ struct mergemod_ranges {
  * @frames_made: shared frames made
  * @frames_given_back: shared frames that nobody used any more
  * @hashed: pages hashed
- * @lock_usec_max: longest time a target's memory was locked, microseconds
+ * @lock_usec_max: longest time a target's memory was locked, microseconds, with the time
+ *	for which the caller was preempted meanwhile
  * @reserved: 0
  */
 struct mergemod_stats {
