@@ -47,6 +47,8 @@ long knob_get(const char *path) {
 void cgroup_make(void) {
         knob_set("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
         check(mkdir(CGROUP, 0755) == 0 || errno == EEXIST);
+        /* One that failed may have left it. */
+        knob_set(CGROUP "/memory.max", "max");
 }
 
 void cgroup_put(pid_t pid) {

@@ -10,6 +10,7 @@
 
 #include "case.h"
 #include "hammer.h"
+#include "knob.h"
 #include "twin.h"
 
 #define SEED 111
@@ -236,6 +237,52 @@ static void collapsing(void) {
         printf("# %lu pages merged\n", hammer_merged());
 }
 
+#define SIZES "/sys/kernel/mm/transparent_hugepage/hugepages-%ukB/enabled"
+
+/* Newer kernels have huge pages of other sizes too. */
+static void all_sizes(const char *when) {
+        for (unsigned kib = 16; kib <= 1024; kib *= 2) {
+                char path[128];
+                int r;
+
+                snprintf(path, sizeof(path), SIZES, kib);
+                r = knob_try(path, when);
+                check(r == 0 || r == -ENOENT);
+        }
+}
+
+/* In areas that are too small for one of the usual size. */
+static void other_sizes(void) {
+        all_sizes("always");
+        hammer_start();
+        for (long seed = SEED; seed < SEED + 40 || hammer_merged() < 2000; seed++) {
+                char *area = under_test(0, N);
+                int status;
+                pid_t pid;
+
+                check_equal(madvise(area, N * PAGE, MADV_HUGEPAGE), 0);
+                for (size_t i = 0; i < N; i++)
+                        pages_fill(area + i * PAGE, 1, seed + i % 3);
+                check_equal(madvise(area + 16 * PAGE, 16 * PAGE, MADV_DONTNEED), 0);
+                pid = fork();
+                if (pid == 0) {
+                        pages_fill(area, N / 2, SEED);
+                        _exit(pages_wrong(area, N / 2, SEED) != 0);
+                }
+                pages_fill(area + 20 * PAGE, 1, SEED);
+                check_equal(waitpid(pid, &status, 0), pid);
+                check_equal(status, 0);
+                for (size_t i = 0; i < N; i++)
+                        if (i < 16 || i >= 32)
+                                check_equal(pages_wrong(area + i * PAGE, 1, seed + i % 3), 0);
+                check_equal(pages_wrong(area + 16 * PAGE, 4, 0), 0);
+                check_equal(pages_wrong(area + 20 * PAGE, 1, SEED), 0);
+        }
+        hammer_stop();
+        printf("# %lu pages merged\n", hammer_merged());
+        all_sizes("never");
+}
+
 int main(int argc, char **argv) {
         static const struct test_case cases[] = {
                 { "areas: the heap grows and shrinks", heap },
@@ -247,6 +294,7 @@ int main(int argc, char **argv) {
                 { "areas: COLD, PAGEOUT, FREE, DONTNEED", advised },
                 { "areas: COLLAPSE over merged pages", collapsed },
                 { "areas: COLLAPSE and khugepaged while pages are merged", collapsing },
+                { "areas: large pages of other sizes while pages are merged", other_sizes },
         };
 
         return CASES_RUN(argc, argv, cases);

@@ -81,7 +81,6 @@ static void million(void) {
         int fd = device_open();
         size_t zero = 0;
 
-        alarm(400);
         scan.target = device_attach(fd, getpid());
         for (size_t i = 0; i < MILLION; i += STEP) {
                 struct mergemod_merge merge = {};
@@ -116,7 +115,6 @@ static void processes(void) {
         int fd = device_open(), gate[2], ready[2], status;
         char byte;
 
-        alarm(400);
         check_equal(pipe(gate), 0);
         check_equal(pipe(ready), 0);
         for (size_t i = 0; i < PROCESSES; i++) {

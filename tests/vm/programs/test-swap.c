@@ -147,29 +147,27 @@ static long many_wrong(long seed) {
  * be room beside them. */
 static void crowded(void) {
         struct peer peers[2];
-        long out;
+        long enough;
 
         knob_set("/sys/module/mergemod/parameters/max_frames", "1500");
         knob_set("/sys/module/mergemod/parameters/max_user_percent", "100");
         hammer_start();
         cgroup_make();
         knob_set(CGROUP "/memory.max", "20M");
-        out = vmstat("pswpout");
+        enough = vmstat("pswpout") + 1000;
         for (size_t i = 0; i < 2; i++) {
                 peers[i] = peer_start();
                 cgroup_put(peers[i].pid);
                 hammer_add(peers[i].pid);
         }
-        for (long round = 0; round < 6; round++) {
+        for (long round = 0; round < 2 || hammer_merged() < 1000 || vmstat("pswpout") < enough; round++) {
                 for (size_t i = 0; i < 2; i++)
                         peer_call(&peers[i], many_fill, SEED + round / 2);
                 for (size_t i = 0; i < 2; i++)
                         check_equal(peer_call(&peers[i], many_wrong, SEED + round / 2), 0);
         }
         hammer_stop();
-        printf("# %lu pages merged, %ld swapped out\n", hammer_merged(), vmstat("pswpout") - out);
-        check_at_least(hammer_merged(), 1000);
-        check_at_least(vmstat("pswpout") - out, 1000);
+        printf("# %lu pages merged\n", hammer_merged());
         for (size_t i = 0; i < 2; i++)
                 peer_end(&peers[i]);
         cgroup_remove();
@@ -188,7 +186,7 @@ static void swap_off(void) {
                 hammer_add(peers[i].pid);
                 peer_call(&peers[i], many_fill, SEED);
         }
-        for (long round = 0; round < 6; round++) {
+        for (long round = 0; round < 4 || hammer_merged() < 1000; round++) {
                 peer_call(&peers[round % 2], many_fill, SEED + round);
                 knob_try(CGROUP "/memory.reclaim", "16M");
                 check_equal(swapoff(SWAP), 0);
@@ -199,7 +197,6 @@ static void swap_off(void) {
         }
         hammer_stop();
         printf("# %lu pages merged\n", hammer_merged());
-        check_at_least(hammer_merged(), 1000);
         for (size_t i = 0; i < 2; i++)
                 peer_end(&peers[i]);
         cgroup_remove();
