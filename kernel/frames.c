@@ -8,6 +8,7 @@
  * long as it is mapped, with or without this table, and with or without the module.
  */
 #include <linux/highmem.h>
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/random.h>
@@ -24,6 +25,7 @@ module_param(max_frames, ulong, 0600);
 MODULE_PARM_DESC(max_frames, "most shared frames; 0 for a sixteenth of memory");
 
 #define BUCKETS_MAX (1UL << 20)
+#define ROOM_LOOKS 4096
 
 /**
  * struct frames_table - all shared frames that can get further users
@@ -99,6 +101,19 @@ static int reserve(kuid_t owner)
 	return r;
 }
 
+/* Frames that lost their last user count until they are swept; that may be why there is no room. */
+static int make_room(kuid_t owner)
+{
+	static unsigned long last;
+	int r = reserve(owner);
+
+	/* Not for every page when it is others that are in the way. */
+	if ((r != -ENOSPC && r != -EDQUOT) || READ_ONCE(last) == jiffies)
+		return r;
+	WRITE_ONCE(last, jiffies);
+	return frames_sweep(ROOM_LOOKS) ? reserve(owner) : r;
+}
+
 /**
  * frame_new() - a frame that is not shared yet
  * @owner: for whom it counts
@@ -117,7 +132,7 @@ struct frame *frame_new(kuid_t owner, int node)
 
 	r = owners_prepare(owner);
 	if (!r)
-		r = reserve(owner);
+		r = make_room(owner);
 	if (r)
 		return ERR_PTR(r);
 	frame = kmalloc(sizeof(*frame), GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);

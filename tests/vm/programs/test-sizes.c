@@ -175,12 +175,38 @@ static void unused(void) {
         check_equal(device_stats(fd).frames, 0);
 }
 
+/* Frames are not refused because of others that nobody uses any more. */
+static void room(void) {
+        static struct mergemod_element elements[512];
+        int fd = device_open();
+        uint32_t target = device_attach(fd, getpid());
+
+        frames_gone(fd);
+        knob_set("/sys/module/mergemod/parameters/max_user_percent", "100");
+        knob_set("/sys/module/mergemod/parameters/max_frames", "512");
+        for (long seed = SEED; seed < SEED + 8; seed++) {
+                struct mergemod_merge merge = {};
+                char *area = pages_map(512);
+
+                pages_fill(area, 512, seed);
+                pages_settle();
+                elements_fill(elements, target, (uintptr_t)area, 512, 0);
+                check_equal(device_merge(fd, &merge, elements, 512), 0);
+                check_equal(merge.merged, 512);
+                check_equal(pages_wrong(area, 512, seed), 0);
+                munmap(area, 512 * PAGE);
+        }
+        knob_set("/sys/module/mergemod/parameters/max_frames", "0");
+        knob_set("/sys/module/mergemod/parameters/max_user_percent", "75");
+}
+
 int main(int argc, char **argv) {
         static const struct test_case cases[] = {
                 { "sizes: an area of 32 TiB with a few pages", sparse },
                 { "sizes: an area of a million pages", million },
                 { "sizes: ten thousand processes", processes },
                 { "sizes: unused frames when memory is short", unused },
+                { "sizes: unused frames make room for others", room },
         };
 
         return CASES_RUN(argc, argv, cases);
