@@ -59,7 +59,8 @@ static void merges(void) {
                 uint64_t start_address = HELD_ADDRESS;
 
                 peers[i] = start(d, &targets[i]);
-                check_equal(mm_device_scan(d, targets[i], 0, SEED, &start_address, END, pages[i], HELD, &n), 0);
+                check_equal(mm_device_scan(d, targets[i], 0, SEED, &start_address, END, pages[i], HELD,
+                                           &n), 0);
                 check_at_least(n, HELD - 1);
         }
         for (size_t i = 0; i < n; i++) {
