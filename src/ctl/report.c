@@ -35,7 +35,7 @@ void report_scanned(const struct output *out, const struct result *s)
                 FORMAT_BYTES(s->pages * page), s->processes, plural(s->processes, "process", "processes"),
                 FORMAT_SPAN(s->duration_usec));
         if (s->ksm_pages > 0)
-                fprintf(out->file, "Shared by KSM already: %s\n", FORMAT_BYTES(s->ksm_pages * page));
+                fprintf(out->file, "Shared already: %s\n", FORMAT_BYTES(s->ksm_pages * page));
         if (s->swapped_pages > 0)
                 fprintf(out->file, "Swapped out, left alone: %s\n", FORMAT_BYTES(s->swapped_pages * page));
         report_tallies(out, "Left out", &s->excluded, "process", "processes");

@@ -99,10 +99,13 @@ static void on_grouped(void *userdata, const union worker_packet *row)
                 }
                 break;
         case WORKER_ROW_TOTAL:
-                r->n_duplicates += row->total.n_duplicates;
-                r->n_zero += row->total.n_zero;
                 r->n_anonymous += row->total.n_anonymous;
+                r->n_zero += row->total.n_zero;
                 j->n_rest = row->total.n_duplicates - row->total.n_anonymous;
+                /* What mergemod refuses is freed only where KSM works. */
+                r->n_duplicates += row->total.n_anonymous;
+                if (j->mechanism != MECHANISM_DIRECT || j->manager->mechanisms[MECHANISM_KSM].works)
+                        r->n_duplicates += j->n_rest;
         }
 }
 

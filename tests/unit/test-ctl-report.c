@@ -86,7 +86,7 @@ static void test_estimate(void)
         assert_prints(estimate_print, &o, whole_status(),
                 "Merging would free 66.2 MiB (16947 frames), 1.2 MiB of it zeros, by ksm.\n"
                 "Looked at 812.5 MiB of private memory in 12 processes in 1.3s.\n"
-                "Shared by KSM already: 7.8 MiB\n"
+                "Shared already: 7.8 MiB\n"
                 "Swapped out, left alone: 400.0 KiB\n"
                 "Left out: not dumpable (3 processes)\n"
                 "Left out: e\\x1b[31m (1 process)\n"
@@ -201,7 +201,7 @@ static void test_merge(void)
                 "988.0 KiB of duplicates remain.\n"
                 "Not merged: written meanwhile (247 pages)\n"
                 "Looked at 812.5 MiB of private memory in 12 processes in 1.3s.\n"
-                "Shared by KSM already: 7.8 MiB\n"
+                "Shared already: 7.8 MiB\n"
                 "Swapped out, left alone: 400.0 KiB\n"
                 "Left out: not dumpable (3 processes)\n"
                 "Left out: e\\x1b[31m (1 process)\n"
