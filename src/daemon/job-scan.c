@@ -45,12 +45,15 @@ int job_call_target(struct job *j, struct job_target *t, const union worker_pack
 bool job_retry(struct job *j, int error)
 {
         Manager *m = j->manager;
+        bool unknown;
 
         if (j->type == JOB_UNMERGE || (error != -ETIMEDOUT && error != -EPIPE))
                 return false;
-        if (error == -EPIPE && j->n_restarts++ >= RESTARTS_MAX)
+        /* Whom mergemod waited for nobody knows: the next scan, which takes one at a time, meets him. */
+        unknown = error == -ETIMEDOUT && !j->busy && j->direct.error == error;
+        if ((error == -EPIPE || unknown) && j->n_restarts++ >= RESTARTS_MAX)
                 return false;
-        if (error == -ETIMEDOUT && !j->busy)
+        if (error == -ETIMEDOUT && !j->busy && !unknown)
                 return false;
         /* The new worker has put KSM back. */
         m->driving = false;

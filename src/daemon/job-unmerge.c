@@ -34,16 +34,8 @@ static struct registered *find_registered(struct job *j, const struct job_ranges
 /* Why mergemod could not give something back. */
 static const char *unmerge_problem(int error)
 {
-        switch (error) {
-        case -ENOMEM:
-                return "memory ran out";
-        case -ENOENT:
-        case -ENODEV:
-        case -ENXIO:
-                return "mergemod is not loaded";
-        default:
-                return mm_device_status_text(error);
-        }
+        return error == -ENOMEM ? "memory ran out"
+                                : mm_device_problem(error) ?: mm_device_status_text(error);
 }
 
 static void save(struct job *j)
@@ -69,6 +61,12 @@ static void on_advised(void *userdata, const union worker_packet *row)
                 (void) report_count(&j->report.skipped, mm_inject_result_name(a->result), 1);
         else if (j->ranges_done == 0)
                 (void) report_count(&j->report.skipped, "memory ran out", 1);
+        /* It became another program: the memory is gone, and what was merged in it too. */
+        if (g && j->ranges[j->next].direct && a->error == -ESRCH) {
+                registry_drop(&j->manager->merged, g);
+                j->ranges[j->next].n_pages = 0;
+                return;
+        }
         if (g && a->n > 0) {
                 struct registry *registry = registry_of(j, &j->ranges[j->next]);
 
@@ -192,8 +190,6 @@ static uint64_t take_ranges(const struct registered *g, uint64_t budget, union w
                 taken += range->end - range->start;
         }
         p->ranges.n = n;
-        if (n > 0 && n == g->n_ranges && p->ranges.ranges[n - 1].end == g->ranges[n - 1].end)
-                p->ranges.flags |= WORKER_RANGES_LAST;
         p->header.size += (uint32_t) (n * sizeof(*g->ranges));
         return taken;
 }

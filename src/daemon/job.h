@@ -91,9 +91,9 @@ struct job {
         uint64_t n_saved, n_shared; /* by the part at hand, through KSM */
         uint64_t n_rest;            /* frames of the part at hand that only KSM could free */
         struct {
-                uint64_t n_freed; /* frames, by the part at hand */
-                int error;        /* that its worker ended with */
-                bool running;     /* the call can be cancelled */
+                uint64_t n_freed, n_merged; /* frames and pages, by the part at hand */
+                int error;                  /* that its worker ended with */
+                bool running;               /* the call can be cancelled */
         } direct;
         struct refresh refresh;
         struct job_target *busy; /* that the running call is about */

@@ -126,7 +126,9 @@ char *module_explain(const struct module_facts *f)
         case -EPERM:
         case -EACCES:
                 return sentence("%s may not be opened: that takes root with CAP_SYS_ADMIN and "
-                                "CAP_SYS_PTRACE on the host, and a unit that allows the device",
+                                "CAP_SYS_PTRACE on the host, and a unit that allows the device; if the "
+                                "module was loaded after the service had started, 'systemctl restart "
+                                "mergememd'",
                                 MERGEMOD_DEVICE);
         case -ENOENT:
         case -ENODEV:

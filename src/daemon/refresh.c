@@ -31,8 +31,11 @@ static void on_row(void *userdata, const union worker_packet *row)
 static void on_done(void *userdata, int error)
 {
         struct refresh *r = userdata;
+        struct registered *g = registry_find(r->registry, r->pid, r->start_ticks);
 
         /* One that hangs or dies is counted as it was; a worker that is gone has a successor. */
+        if (error == -ETIMEDOUT && g)
+                g->hung = true;
         next(r);
 }
 
@@ -50,6 +53,8 @@ static void next(struct refresh *r)
                 if (g->pid == r->pid && g->start_ticks == r->start_ticks && r->first_range >= g->n_ranges)
                         r->index++;
         }
+        while (r->index < r->registry->n_items && r->registry->items[r->index]->hung)
+                r->index++;
         if (r->index >= r->registry->n_items) {
                 finish(r, 0);
                 return;

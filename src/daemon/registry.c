@@ -148,6 +148,7 @@ int registry_add(struct registry *r, pid_t pid, uint64_t start_ticks, int dir_fd
         free(g->ranges);
         g->ranges = sum;
         g->n_ranges = n_sum;
+        g->counted = false;
         return 0;
 }
 
@@ -219,6 +220,14 @@ void registry_refreshed(struct registry *r, struct registered *g, uint64_t mergi
                 r->n_broken += g->merging_pages - merging_pages;
         g->merging_pages = merging_pages;
         g->rmap_items = rmap_items;
+        g->counted = true;
+}
+
+void registry_forget_idle(struct registry *r)
+{
+        for (size_t i = r->n_items; i-- > 0;)
+                if (r->items[i]->counted && r->items[i]->merging_pages == 0)
+                        registry_drop(r, r->items[i]);
 }
 
 uint64_t registry_saved_frames(const struct registry *r)

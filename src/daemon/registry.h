@@ -23,6 +23,8 @@ struct registered {
         size_t n_ranges;
         uint64_t merging_pages; /* merged in these ranges, zero pages included, at the last look */
         uint64_t rmap_items;
+        bool counted; /* since ranges were added */
+        bool hung;    /* it held the worker up at that: it is not counted any more */
 };
 
 /* What was registered for a trust domain in processes that have ended or had it undone. Children that
@@ -91,6 +93,8 @@ void registry_settle(struct registry *r);
 void registry_account(struct registry *r, uint64_t saved, uint64_t shared);
 /* All of it was counted anew: so many frames are shared. Only mergemod's can be told. */
 void registry_counted(struct registry *r, uint64_t shared);
+/* Drops whoever was counted and has nothing merged. */
+void registry_forget_idle(struct registry *r);
 /* What of @g is merged was counted anew. */
 void registry_refreshed(struct registry *r, struct registered *g, uint64_t merging_pages,
                         uint64_t rmap_items);

@@ -118,6 +118,8 @@ static int call(struct worker_child *w, union worker_packet *p, int fd)
         case WORKER_RESOLVE:
                 return call_resolve(w, p);
         case WORKER_BEGIN:
+                if (w->device)
+                        mm_device_sweep(w->device);
                 return round_begin(&w->round, w->proc_fd, &p->begin);
         case WORKER_LIBRARY:
                 return round_add_library(&w->round, &p->library.file,

@@ -112,6 +112,8 @@ int worker_child_unmerge(struct worker_child *w, const struct worker_ranges *ran
 int worker_child_count(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd);
 int worker_child_census(struct worker_child *w, int dir_fd);
 int worker_child_areas(struct worker_child *w, int dir_fd);
+/* Whether a process has frames of mergemod's in a range: 1, 0, -errno. */
+int worker_child_has_merged(struct worker_child *w, int dir_fd, uint64_t start, uint64_t end);
 
 /* worker-register.c: what of @advices mergemod can do, without holding a thread of the target; @any_size:
  * also what locks its memory for long. Those are put first; returns how many. */

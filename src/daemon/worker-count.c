@@ -40,14 +40,42 @@ static bool is_counted(const struct worker_child *w, uint64_t frame)
 
 /* A frame of mergemod's is on none of the kernel's lists and nobody's; a page of a file that was mapped
  * there since is on one. */
-static int count_direct(void *userdata, const struct mm_page *pages, size_t n)
+static bool is_direct(struct worker_child *w, uint64_t frame)
 {
         const uint64_t owned = 1ULL << KPF_ANON | 1ULL << KPF_LRU | 1ULL << KPF_SWAPBACKED;
+        uint64_t flags;
+
+        return mm_kpage_flags(&w->kpage, frame, &flags, 1) == 1 && (flags & owned) == 0;
+}
+
+static int find_direct(void *userdata, const struct mm_page *pages, size_t n)
+{
+        struct counting *c = userdata;
+
+        for (size_t i = 0; i < n && c->n_merged == 0; i++)
+                c->n_merged += (pages[i].flags & (MM_PAGE_PRESENT | MM_PAGE_FILE | MM_PAGE_ZERO)) ==
+                                       (MM_PAGE_PRESENT | MM_PAGE_FILE) &&
+                               pages[i].frame != 0 && is_direct(c->w, pages[i].frame);
+        return worker_child_tick(c->w);
+}
+
+int worker_child_has_merged(struct worker_child *w, int dir_fd, uint64_t start, uint64_t end)
+{
+        _cleanup_(mm_pagemap_freep) struct mm_pagemap *pagemap = NULL;
+        struct counting c = { .w = w };
+        int r;
+
+        r = mm_pagemap_open(dir_fd, &pagemap);
+        if (r >= 0)
+                r = mm_pages_walk(pagemap, start, end, 0, find_direct, &c, NULL);
+        return r < 0 ? r : c.n_merged > 0;
+}
+
+static int count_direct(void *userdata, const struct mm_page *pages, size_t n)
+{
         struct counting *c = userdata;
 
         for (size_t i = 0; i < n; i++) {
-                uint64_t flags;
-
                 if ((pages[i].flags & MM_PAGE_PRESENT) == 0)
                         continue;
                 if ((pages[i].flags & MM_PAGE_ZERO) != 0) {
@@ -60,7 +88,7 @@ static int count_direct(void *userdata, const struct mm_page *pages, size_t n)
                         c->n_merged++;
                         continue;
                 }
-                if (mm_kpage_flags(&c->w->kpage, pages[i].frame, &flags, 1) != 1 || (flags & owned) != 0)
+                if (!is_direct(c->w, pages[i].frame))
                         continue;
                 c->n_merged++;
                 if (pages[i].frame >= COUNTED_FRAMES)
@@ -119,6 +147,9 @@ int worker_child_count(struct worker_child *w, const struct worker_ranges *range
             ranges->n > WORKER_RANGES_MAX || dir_fd < 0)
                 return -EBADMSG;
         if ((direct && !w->counted) || (ranges->flags & WORKER_RANGES_FIRST) != 0) {
+                /* Those that have ended hold memory of the kernel's as long as they are attached. */
+                if (w->device)
+                        mm_device_sweep(w->device);
                 r = begin_count(w);
                 if (r < 0)
                         return r;

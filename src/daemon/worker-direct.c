@@ -162,6 +162,7 @@ static int add_group(struct merging *m, const struct worker_merge *call, const s
                      size_t n)
 {
         struct round *r = &m->w->round;
+        size_t n_before;
         int k = 0;
 
         if (m->n > 0 && m->n + n > CALL_ELEMENTS) {
@@ -169,6 +170,7 @@ static int add_group(struct merging *m, const struct worker_merge *call, const s
                 if (k < 0)
                         return k;
         }
+        n_before = m->n;
         m->n_groups++;
         for (size_t i = 0; i < n && k >= 0; i++) {
                 struct round_target *t;
@@ -179,6 +181,9 @@ static int add_group(struct merging *m, const struct worker_merge *call, const s
                 if (t && (call->every_domain || t->domain == call->domain))
                         k = add_record(m, t, &records[i]);
         }
+        /* Nothing of it is left: numbers of groups stay below those of elements. */
+        if (m->n == n_before)
+                m->n_groups--;
         return k;
 }
 
@@ -288,31 +293,44 @@ static int unmerge_range(struct worker_child *w, uint32_t target, const struct w
         return 0;
 }
 
-/* Nothing is merged any more: areas may have huge pages again, which only calls for whole areas bring
- * about. */
-static int allow_huge(struct worker_child *w, uint32_t target, int dir_fd)
+static bool is_touched(const struct worker_ranges *ranges, const struct mm_area *area)
+{
+        for (uint32_t i = 0; i < ranges->n; i++)
+                if (ranges->ranges[i].start < area->end && ranges->ranges[i].end > area->start)
+                        return true;
+        return false;
+}
+
+/* Areas in which nothing is merged any more may have huge pages again, which only calls for whole areas
+ * bring about. Where something is that came by fork, it stays, and they get none. */
+static int allow_huge(struct worker_child *w, uint32_t target, const struct worker_ranges *ranges,
+                      int dir_fd)
 {
         _cleanup_(mm_areas_done) struct mm_areas areas = {};
-        struct mergemod_range all = { .target = target };
         int r;
 
         r = mm_areas_read(dir_fd, &areas);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < areas.n; i++) {
-                if (areas.items[i].end > INT64_MAX)
+        for (size_t i = 0; i < areas.n && r >= 0; i++) {
+                struct mergemod_range area = {
+                        .start = areas.items[i].start, .end = areas.items[i].end, .target = target
+                };
+
+                if (!is_touched(ranges, &areas.items[i]))
                         continue;
-                all.start = all.end == 0 ? areas.items[i].start : all.start;
-                all.end = areas.items[i].end;
+                r = worker_child_has_merged(w, dir_fd, area.start, area.end);
+                if (r == 0)
+                        r = mm_device_unmerge(w->device, &area, 1, 0);
+                if (r >= 0)
+                        r = worker_child_tick(w);
         }
-        return all.end == 0 ? 0 : mm_device_unmerge(w->device, &all, 1, 0);
+        return r;
 }
 
 static int unmerge(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd,
-                   struct worker_advised *ret)
+                   struct worker_advised *ret, uint32_t *ret_target)
 {
         struct mm_device *device;
-        uint32_t target;
+        uint32_t target = 0;
         int r;
 
         r = worker_child_device(w, &device);
@@ -325,26 +343,34 @@ static int unmerge(struct worker_child *w, const struct worker_ranges *ranges, i
                 r = unmerge_range(w, target, &ranges->ranges[i], &done->end);
                 ret->n += done->end > done->start;
         }
-        if (r >= 0 && (ranges->flags & WORKER_RANGES_LAST) != 0)
-                r = allow_huge(w, target, dir_fd);
+        /* Another program has taken its place: what was merged went with the memory. */
+        if (r == -ESRCH && target > 0)
+                mm_device_detach(device, target);
+        *ret_target = target;
         return r;
 }
 
 int worker_child_unmerge(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd)
 {
         union worker_packet row;
+        uint32_t target = 0;
         int r, k;
 
         if (ranges->header.size != sizeof(*ranges) + ranges->n * sizeof(struct worker_range) ||
             ranges->n > WORKER_RANGES_MAX || dir_fd < 0)
                 return -EBADMSG;
         worker_packet_init(&row, WORKER_ROW_ADVISED, sizeof(row.advised));
-        r = unmerge(w, ranges, dir_fd, &row.advised);
+        r = unmerge(w, ranges, dir_fd, &row.advised, &target);
         if (r == -EPIPE)
                 return r;
         row.advised.index = ranges->index;
         row.advised.error = r == -ECANCELED ? 0 : r;
         row.header.size = (uint32_t) (sizeof(row.advised) + row.advised.n * sizeof(struct worker_range));
         k = worker_child_send(w, &row);
-        return r == -ECANCELED ? r : k;
+        if (r == -ECANCELED || k < 0)
+                return r == -ECANCELED ? r : k;
+        /* Whatever comes of that, the pages have been given back. */
+        if (r >= 0)
+                r = allow_huge(w, target, ranges, dir_fd);
+        return r == -ECANCELED || r == -EPIPE ? r : 0;
 }

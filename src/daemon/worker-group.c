@@ -3,6 +3,9 @@
 
 #include "daemon/worker-child.h"
 
+/* Ranges that the service is told of in one plan for mergemod, which merges page by page. */
+#define EXACT_RANGES_MAX 131072U
+
 /* Planned pages of one area that are at most 2 MiB apart are registered in one range: more ranges
  * split the area into more areas, wider ranges make KSM keep 64 bytes for pages that gain nothing. */
 #define RANGE_GAP_PAGES 512U
@@ -294,6 +297,8 @@ static int mark_planned(struct worker_child *w, const struct worker_plan *plan)
 struct plan_ranges {
         struct worker_child *w;
         bool exact; /* page by page */
+        size_t n_ranges;
+        uint64_t n_scattered; /* pages left out for that */
         const struct round_range *last; /* that the last range lies in */
         union worker_packet row;
 };
@@ -342,11 +347,22 @@ static int plan_ranges_add(struct plan_ranges *p, struct round_target *t, uint64
                         return r;
         }
         p->last = in;
+        p->n_ranges++;
         ranges->ranges[ranges->n++] = (struct worker_range) {
                 .start = whole ? in->start : address,
                 .end = whole ? in->end : address + MM_PAGE_SIZE,
         };
         return 0;
+}
+
+static int send_scattered(struct worker_child *w, uint64_t n)
+{
+        union worker_packet row;
+
+        worker_packet_init(&row, WORKER_ROW_REFUSED, sizeof(row.refused));
+        row.refused.error = -ENOBUFS;
+        row.refused.n_pages = n;
+        return worker_child_send(w, &row);
 }
 
 int round_plan(struct worker_child *w, const struct worker_plan *plan)
@@ -377,6 +393,12 @@ int round_plan(struct worker_child *w, const struct worker_plan *plan)
                         if (k < 0)
                                 return k;
                 }
+                /* Every second page of many gigabytes: no account could be kept of that. */
+                if (ranges.exact && ranges.n_ranges >= EXACT_RANGES_MAX) {
+                        items[i].flags &= ~(unsigned) MM_RECORD_PLANNED;
+                        ranges.n_scattered++;
+                        continue;
+                }
                 k = plan_ranges_add(&ranges, t, (uint64_t) items[i].page * MM_PAGE_SIZE);
                 if (k < 0)
                         return k;
@@ -386,7 +408,8 @@ int round_plan(struct worker_child *w, const struct worker_plan *plan)
                                 return k;
                 }
         }
-        return plan_ranges_flush(&ranges, NULL);
+        k = plan_ranges_flush(&ranges, NULL);
+        return k < 0 || ranges.n_scattered == 0 ? k : send_scattered(w, ranges.n_scattered);
 }
 
 /* Notes in each planned record, as its key, the shared frame its page has now; 0 if it has none. */

@@ -187,7 +187,6 @@ struct worker_range {
 enum {
         WORKER_RANGES_DIRECT = 1 << 0, /* merged by mergemod */
         WORKER_RANGES_FIRST = 1 << 1,  /* of a count of all: frames shared are new ones */
-        WORKER_RANGES_LAST = 1 << 2,   /* of the process: what was done to its areas is undone */
 };
 
 /* A process with something to merge: where. Several packets if there are many. */

@@ -336,7 +336,8 @@ static int scan_piece(struct scanning *s, const struct mm_range *range, const st
         k = range_owner(r, range, s->t, s->exe, &found.owner);
         if (k < 0)
                 return k;
-        ksm_only = range->file_backed || (r->direct && found.registered);
+        ksm_only = range->file_backed ||
+                   (r->direct && (found.registered || (piece->flags & MM_VM_PRIVATE) != 0));
         owner = (r->cross_owners ? 0U : found.owner + 1U) | (r->direct && ksm_only ? NOT_DIRECT : 0U);
         k = mm_scan_range(&r->scan, &s->memory, found.start, found.end, owner, ksm_only, scan_tick, s->w);
         if (k == -ENOBUFS)

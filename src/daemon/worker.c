@@ -16,6 +16,7 @@ struct call {
         worker_row_t row;
         worker_done_t done;
         void *userdata; /* NULL: forgotten */
+        bool cancelled; /* before its turn came */
         int fd;
         uint64_t packet[]; /* a union worker_packet as far as header.size says */
 };
@@ -249,6 +250,8 @@ static int start_next(struct worker *w)
                 c->fd = safe_close(c->fd);
                 if (r < 0)
                         return give_up(w, -EPIPE);
+                if (c->cancelled)
+                        worker_cancel(w, c->userdata);
         }
         return 0;
 }
@@ -348,6 +351,9 @@ void worker_cancel(struct worker *w, void *userdata)
 {
         union worker_packet p;
 
+        for (struct call *c = w->first; c; c = c->next)
+                if (c->userdata == userdata)
+                        c->cancelled = true;
         if (!w->running || w->running->userdata != userdata)
                 return;
         worker_packet_init(&p, WORKER_CANCEL, sizeof(p.header));

@@ -301,10 +301,26 @@ const char *mm_device_status_text(int status)
                 return "no more shared frames for this user (max_user_percent of mergemod)";
         case -ENOMEM:
                 return "no memory for a shared frame";
+        case -ENOBUFS:
+                return "too scattered to keep account of";
         case -ESRCH:
         case -ENOENT:
                 return "ended or changed program";
         default:
                 return "refused by mergemod";
+        }
+}
+
+const char *mm_device_problem(int error)
+{
+        switch (error) {
+        case -ENOENT:
+        case -ENODEV:
+        case -ENXIO:
+                return "mergemod is not loaded (any more)";
+        case -EPROTO:
+                return "the mergemod that is loaded now has another interface";
+        default:
+                return NULL;
         }
 }

@@ -64,5 +64,8 @@ int mm_device_scan(struct mm_device *d, uint32_t target, uint32_t flags, uint64_
 
 int mm_device_stats(struct mm_device *d, struct mergemod_stats *ret);
 
+/* Why there is no device to work with, in words; NULL for what is no such error. */
+const char *mm_device_problem(int error);
+
 /* What the status of an element means, in words for users to read. */
 const char *mm_device_status_text(int status);
