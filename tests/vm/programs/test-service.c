@@ -237,6 +237,17 @@ static void domains(void) {
         check_shared(&users[0], &units[0]);
         check_equal(pages_shared(users[1].pid, users[0].pid, ADDRESS, ALL), 0);
         free(ctl("unmerge --unit one.service"));
+
+        /* Two at once, each for itself. */
+        peer_call(&users[0], settle, 0);
+        peer_call(&users[2], settle, 0);
+        for (size_t i = 0; i < 4; i++)
+                peer_call(&units[i], settle, 0);
+        free(ctl("merge --unit one.service --unit two.service --trust cgroup --all"));
+        check_shared(&units[0], &units[1]);
+        check_shared(&units[2], &units[3]);
+        check_equal(pages_shared(units[0].pid, units[2].pid, ADDRESS, n), 0);
+        free(ctl("unmerge --unit one.service --unit two.service"));
         free(ctl("merge --user %d --user %d --trust system --all", USER, OTHER));
         check_shared(&users[1], &users[3]);
         for (size_t i = 0; i < 4; i++)
