@@ -527,54 +527,6 @@ static void test_exit(struct fixture *f, const void *data)
         g_assert_nonnull(registry_find(&f->registry, lives->pid, lives->start_ticks));
 }
 
-/* What was ours of whom, after he has ended. */
-static void test_former(struct fixture *f, const void *data)
-{
-        static const struct worker_range between = { .start = 0x2000, .end = 0x3000 },
-                                         beyond = { .start = 0x2000, .end = 0x4000 };
-        const struct worker_range both[] = { between, high };
-        struct registry *r = &f->registry;
-        g_autofree char *text = NULL;
-
-        registry_remember(r, "one", 100, 150, &low, 1);
-        registry_remember(r, "one", 90, 200, &high, 1);
-        registry_remember(r, "two", 50, 60, &low, 0);
-        g_assert_cmpuint(r->n_former, ==, 1);
-        for (int again = 0; again < 2; again++) {
-                g_assert_true(registry_explains(r, "one", 90, &low, 1));
-                g_assert_true(registry_explains(r, "one", 200, &between, 1));
-                g_assert_true(registry_explains(r, "one", 200, both, 2));
-                g_assert_false(registry_explains(r, "one", 89, &low, 1));
-                g_assert_false(registry_explains(r, "one", 201, &low, 1));
-                g_assert_false(registry_explains(r, "one", 200, &beyond, 1));
-                g_assert_false(registry_explains(r, "two", 200, &low, 1));
-                g_assert_cmpint(registry_save(r), ==, 0);
-                g_assert_cmpint(load(f), ==, 0);
-        }
-
-        /* The latest domains count, and of one with very many ranges the latest of them. */
-        for (unsigned i = 0; i < FORMER_DOMAINS_MAX; i++) {
-                g_autofree char *name = g_strdup_printf("domain %u", i);
-
-                if (i == FORMER_DOMAINS_MAX - 1)
-                        registry_remember(r, "domain 0", 1, 2, &high, 1);
-                registry_remember(r, name, 1, 2, &low, 1);
-        }
-        g_assert_cmpuint(r->n_former, ==, FORMER_DOMAINS_MAX);
-        g_assert_false(registry_explains(r, "one", 200, &low, 1));
-        g_assert_true(registry_explains(r, "domain 0", 1, &high, 1));
-        registry_remember(r, "one", 1, 2, &low, 1);
-        g_assert_false(registry_explains(r, "domain 1", 1, &low, 1));
-        g_assert_true(registry_explains(r, "domain 0", 1, &low, 1));
-        for (uint64_t i = 0; i <= FORMER_RANGES_MAX; i++) {
-                struct worker_range range = { .start = (8 + 2 * i) << 12, .end = (9 + 2 * i) << 12 };
-
-                registry_remember(r, "one", 1, 2, &range, 1);
-        }
-        g_assert_cmpuint(r->former[0].n_ranges, <=, FORMER_RANGES_MAX);
-        g_assert_false(registry_explains(r, "one", 1, &low, 1));
-}
-
 static void add_test(const char *name, void (*test)(struct fixture *f, const void *data))
 {
         g_test_add(name, struct fixture, NULL, set_up, test, tear_down);
@@ -596,6 +548,5 @@ int main(int argc, char **argv)
         add_test("/registry/load/many", test_load_many);
         add_test("/registry/links", test_links);
         add_test("/registry/exit", test_exit);
-        add_test("/registry/former", test_former);
         return g_test_run();
 }

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/registry.h"
+#include "shared/macro.h"
+#include "test-util.h"
+
+/* What was ours of whom, after he has ended. */
+static void test_former(void)
+{
+        static const struct worker_range low = { .start = 0x1000, .end = 0x3000 },
+                                         high = { .start = 0x7fff00000000, .end = 0x7fff00008000 },
+                                         between = { .start = 0x2000, .end = 0x3000 },
+                                         beyond = { .start = 0x2000, .end = 0x4000 };
+        const struct worker_range both[] = { between, high };
+        char *tree = tree_new();
+        int state_fd = tree_open(tree), proc_fd = tree_open("/proc");
+        struct registry registry, *r = &registry;
+        sd_event *event;
+
+        g_assert_cmpint(sd_event_new(&event), ==, 0);
+        registry_init(r, REGISTRY_KSM, event, state_fd);
+        registry_remember(r, "one", 100, 150, &low, 1);
+        registry_remember(r, "one", 90, 200, &high, 1);
+        registry_remember(r, "two", 50, 60, &low, 0);
+        g_assert_cmpuint(r->n_former, ==, 1);
+        for (int again = 0; again < 2; again++) {
+                g_assert_true(registry_explains(r, "one", 90, &low, 1));
+                g_assert_true(registry_explains(r, "one", 200, &between, 1));
+                g_assert_true(registry_explains(r, "one", 200, both, 2));
+                g_assert_false(registry_explains(r, "one", 89, &low, 1));
+                g_assert_false(registry_explains(r, "one", 201, &low, 1));
+                g_assert_false(registry_explains(r, "one", 200, &beyond, 1));
+                g_assert_false(registry_explains(r, "two", 200, &low, 1));
+                g_assert_cmpint(registry_save(r), ==, 0);
+                registry_done(r);
+                registry_init(r, REGISTRY_KSM, event, state_fd);
+                g_assert_cmpint(registry_load(r, proc_fd), ==, 0);
+        }
+
+        /* The latest domains count, and of one with very many ranges the latest of them. */
+        for (unsigned i = 0; i < FORMER_DOMAINS_MAX; i++) {
+                g_autofree char *name = g_strdup_printf("domain %u", i);
+
+                if (i == FORMER_DOMAINS_MAX - 1)
+                        registry_remember(r, "domain 0", 1, 2, &high, 1);
+                registry_remember(r, name, 1, 2, &low, 1);
+        }
+        g_assert_cmpuint(r->n_former, ==, FORMER_DOMAINS_MAX);
+        g_assert_false(registry_explains(r, "one", 200, &low, 1));
+        g_assert_true(registry_explains(r, "domain 0", 1, &high, 1));
+        registry_remember(r, "one", 1, 2, &low, 1);
+        g_assert_false(registry_explains(r, "domain 1", 1, &low, 1));
+        g_assert_true(registry_explains(r, "domain 0", 1, &low, 1));
+        for (uint64_t i = 0; i <= FORMER_RANGES_MAX; i++) {
+                struct worker_range range = { .start = (8 + 2 * i) << 12, .end = (9 + 2 * i) << 12 };
+
+                registry_remember(r, "one", 1, 2, &range, 1);
+        }
+        g_assert_cmpuint(r->former[0].n_ranges, <=, FORMER_RANGES_MAX);
+        g_assert_false(registry_explains(r, "one", 1, &low, 1));
+
+        registry_done(r);
+        sd_event_unref(event);
+        safe_close(state_fd);
+        safe_close(proc_fd);
+        tree_free(tree);
+}
+
+int main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        g_test_add_func("/registry/former", test_former);
+        return g_test_run();
+}
