@@ -104,23 +104,16 @@ int frozen_replace(const struct freezer *freezer, unsigned int i, struct page *f
 	struct vm_area_struct *vma = freezer->args.vma;
 	unsigned long address = freezer->args.start + i * PAGE_SIZE;
 	pte_t *entry, old, new;
-	pmd_t *pmd, seen;
 	spinlock_t *ptl;
+	pmd_t *pmd;
 	int r = -EAGAIN;
 
 	pmd = walk_pmd(vma->vm_mm, address);
 	if (!pmd)
 		return -EAGAIN;
-	seen = READ_ONCE(*pmd);
-	if (pmd_none(seen) || !pmd_present(seen) || pmd_trans_huge(seen) || pmd_bad(seen))
+	entry = walk_lock_table(vma->vm_mm, pmd, address, &ptl);
+	if (!entry)
 		return -EAGAIN;
-	/* The table can have been emptied and freed meanwhile, see gather_table(). */
-	rcu_read_lock();
-	ptl = pte_lockptr(vma->vm_mm, &seen);
-	spin_lock(ptl);
-	entry = pte_offset_kernel(&seen, address);
-	if (!pmd_same(seen, READ_ONCE(*pmd)))
-		goto unlock;
 	old = ptep_get(entry);
 	if (compat_frozen_page(old) != migrate_pfn_to_page(freezer->src[i]) || compat_swp_uffd(old))
 		goto unlock;
@@ -132,8 +125,7 @@ int frozen_replace(const struct freezer *freezer, unsigned int i, struct page *f
 	update_mmu_cache(vma, address, entry);
 	r = 0;
 unlock:
-	spin_unlock(ptl);
-	rcu_read_unlock();
+	walk_unlock_table(ptl);
 	return r;
 }
 

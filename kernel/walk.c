@@ -90,29 +90,65 @@ static bool map_entry(pte_t pte, unsigned long address, struct mapping *ret)
 	return true;
 }
 
-static unsigned int gather_table(struct mm_struct *mm, pmd_t *pmd, pmd_t seen, unsigned long *address,
+/**
+ * walk_lock_table() - lock a page table
+ * @mm: whose, locked
+ * @pmd: the entry above it
+ * @address: of a page
+ * @ret_ptl: for walk_unlock_table()
+ *
+ * Newer kernels free empty tables while others hold the mm's lock for reading too. They do
+ * so after a grace period, which must not begin before the entry above was read; and under
+ * the table's lock, where it can be seen that the table is no longer the one found.
+ *
+ * Return: the entry for @address; NULL if there is no table, or no longer; then nothing is
+ * locked.
+ */
+pte_t *walk_lock_table(struct mm_struct *mm, pmd_t *pmd, unsigned long address, spinlock_t **ret_ptl)
+{
+	spinlock_t *ptl;
+	pmd_t seen;
+
+	rcu_read_lock();
+	seen = READ_ONCE(*pmd);
+	if (pmd_none(seen) || !pmd_present(seen) || pmd_trans_huge(seen) || pmd_bad(seen))
+		goto unlock_rcu;
+	ptl = pte_lockptr(mm, &seen);
+	spin_lock(ptl);
+	if (pmd_same(seen, READ_ONCE(*pmd))) {
+		*ret_ptl = ptl;
+		return pte_offset_kernel(&seen, address);
+	}
+	spin_unlock(ptl);
+unlock_rcu:
+	rcu_read_unlock();
+	return NULL;
+}
+
+/**
+ * walk_unlock_table() - done with a page table
+ * @ptl: from walk_lock_table()
+ */
+void walk_unlock_table(spinlock_t *ptl)
+{
+	spin_unlock(ptl);
+	rcu_read_unlock();
+}
+
+static unsigned int gather_table(struct mm_struct *mm, pmd_t *pmd, unsigned long *address,
 				 unsigned long end, struct mapping *mappings, unsigned int n_max)
 {
 	unsigned int n = 0;
 	spinlock_t *ptl;
 	pte_t *pte;
 
-	/*
-	 * Newer kernels free empty tables while others hold the lock for reading too. They
-	 * do so after a grace period, and under the table's lock, where it can be seen that
-	 * the table is no longer the one found.
-	 */
-	rcu_read_lock();
-	ptl = pte_lockptr(mm, &seen);
-	spin_lock(ptl);
-	if (pmd_same(seen, READ_ONCE(*pmd))) {
-		pte = pte_offset_kernel(&seen, *address);
-		for (; *address < end && n < n_max; *address += PAGE_SIZE, pte++)
-			if (map_entry(ptep_get(pte), *address, &mappings[n]))
-				n++;
-	}
-	spin_unlock(ptl);
-	rcu_read_unlock();
+	pte = walk_lock_table(mm, pmd, *address, &ptl);
+	if (!pte)
+		return 0;
+	for (; *address < end && n < n_max; *address += PAGE_SIZE, pte++)
+		if (map_entry(ptep_get(pte), *address, &mappings[n]))
+			n++;
+	walk_unlock_table(ptl);
 	return n;
 }
 
@@ -142,16 +178,10 @@ unsigned int walk_gather(struct vm_area_struct *vma, unsigned long *address, uns
 		return 0;
 	}
 	seen = READ_ONCE(*pmd);
-	if (pmd_none(seen) || !pmd_present(seen)) {
-		*address = next;
-		return 0;
-	}
-	if (pmd_trans_huge(seen))
+	if (pmd_present(seen) && pmd_trans_huge(seen))
 		n = gather_huge(vma, pmd, address, next, mappings, n_max);
-	else if (pmd_bad(seen))
-		n = 0;
 	else
-		n = gather_table(vma->vm_mm, pmd, seen, address, next, mappings, n_max);
+		n = gather_table(vma->vm_mm, pmd, address, next, mappings, n_max);
 	/* What changed under the walk is passed over. */
 	if (n < n_max)
 		*address = next;
