@@ -27,6 +27,14 @@ MODULE_PARM_DESC(max_frames, "most shared frames; 0 for a sixteenth of memory");
 #define BUCKETS_MAX (1UL << 20)
 #define ROOM_LOOKS 4096
 
+/*
+ * A page counts its references in 32 bits, and fork multiplies them: a frame that has many
+ * gets no further users but by fork, and another is made. How many is drawn for each frame,
+ * so that nobody can count his own until it is full and so learn how many there are besides.
+ */
+#define REFS_MAX 32768
+#define REFS_SPREAD 4096
+
 /**
  * struct frames_table - all shared frames that can get further users
  * @lock: for the buckets, the cursor and the owners
@@ -142,6 +150,7 @@ struct frame *frame_new(kuid_t owner, int node)
 	if (!frame->page)
 		goto free_frame;
 	frame->owner = owner;
+	frame->refs_max = REFS_MAX + get_random_u32() % REFS_SPREAD;
 	INIT_HLIST_NODE(&frame->node);
 	return frame;
 
@@ -191,20 +200,22 @@ void frame_fill(struct frame *frame, const struct domain *domain, struct page *s
 	kunmap_local(content);
 }
 
-/* Nobody comes to share a frame with a memory error. */
+/* Nobody comes to share a frame with a memory error, or one that is full. */
 static bool frame_is_like(const struct frame *frame, const struct frame *like)
 {
 	return frame->hash == like->hash && domain_equal(&frame->domain, &like->domain) &&
-	       page_to_nid(frame->page) == page_to_nid(like->page) && !PageHWPoison(frame->page);
+	       page_to_nid(frame->page) == page_to_nid(like->page) && !PageHWPoison(frame->page) &&
+	       page_ref_count(frame->page) < frame->refs_max;
 }
 
 /**
  * frames_find() - the frame that others share already
  * @like: a frame that was filled
+ * @ret_refs_max: with so many references the page gets no further users
  *
  * Return: its page, with a reference, or NULL.
  */
-struct page *frames_find(const struct frame *like)
+struct page *frames_find(const struct frame *like, int *ret_refs_max)
 {
 	struct page *page = NULL;
 	struct frame *frame;
@@ -215,6 +226,7 @@ struct page *frames_find(const struct frame *like)
 			continue;
 		page = frame->page;
 		get_page(page);
+		*ret_refs_max = frame->refs_max;
 		break;
 	}
 	spin_unlock(&table.lock);

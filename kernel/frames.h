@@ -14,6 +14,7 @@
  * @domain: who may share it
  * @hash: of its content
  * @page: the memory; this table has one reference, every mapping another
+ * @refs_max: with so many references it gets no further users
  * @owner: for whom it counts
  */
 struct frame {
@@ -21,6 +22,7 @@ struct frame {
 	struct domain domain;
 	u64 hash;
 	struct page *page;
+	int refs_max;
 	kuid_t owner;
 };
 
@@ -31,7 +33,7 @@ struct frame *frame_new(kuid_t owner, int node);
 void frame_free(struct frame *frame);
 void frame_fill(struct frame *frame, const struct domain *domain, struct page *source);
 
-struct page *frames_find(const struct frame *like);
+struct page *frames_find(const struct frame *like, int *ret_refs_max);
 void frames_publish(struct frame *frame);
 unsigned long frames_sweep(unsigned long n);
 

@@ -32,14 +32,23 @@ static struct frame *take_spare(struct groups *groups, int node)
 }
 
 /**
+ * group_is_full() - do as many share the frame of a group as may?
+ * @group: the group, with a frame
+ */
+bool group_is_full(const struct group *group)
+{
+	return page_ref_count(group->page) >= group->refs_max;
+}
+
+/**
  * groups_resolve() - find or make the frame of a group
  * @groups: all of the call
  * @group: the one
  * @use: the target of @source
  * @source: a page of the group, for the content of a frame that nobody shares yet
  *
- * Every node has frames of its own. The domain is that of the group's first page; who is of
- * another does not belong to it.
+ * Every node has frames of its own, and more than one if many share them. The domain is that
+ * of the group's first page; who is of another does not belong to it.
  *
  * Return: 0; -EXDEV, -ENOSPC, -EDQUOT or -ENOMEM as in the interface.
  */
@@ -49,19 +58,22 @@ int groups_resolve(struct groups *groups, struct group *group, const struct targ
 	int node = page_to_nid(source);
 	struct frame *frame;
 	struct page *shared;
+	int refs_max;
 
 	if (group->page && !domain_equal(&group->domain, &use->domain))
 		return -EXDEV;
-	if (group->page && page_to_nid(group->page) == node)
+	if (group->page && page_to_nid(group->page) == node && !group_is_full(group))
 		return 0;
 
 	frame = take_spare(groups, node) ?: frame_new(use->uid, node);
 	if (IS_ERR(frame))
 		return PTR_ERR(frame);
 	frame_fill(frame, &use->domain, source);
-	shared = frames_find(frame);
+	refs_max = frame->refs_max;
+	shared = frames_find(frame, &refs_max);
 	group_drop(group);
 	group->domain = use->domain;
+	group->refs_max = refs_max;
 	if (shared) {
 		group->page = shared;
 		groups->spare = frame;

@@ -12,11 +12,13 @@ struct target_use;
  * struct group - pages that are believed to be equal
  * @page: what they are to share, with a reference; NULL if not known yet
  * @frame: of @page, as long as nobody shares it
+ * @refs_max: of @page, with so many it gets no further users
  * @domain: who may share it
  */
 struct group {
 	struct page *page;
 	struct frame *frame;
+	int refs_max;
 	struct domain domain;
 };
 
@@ -37,6 +39,7 @@ void groups_exit(struct groups *groups);
 int groups_resolve(struct groups *groups, struct group *group, const struct target_use *use,
 		   struct page *source);
 void groups_free_spare(struct groups *groups);
+bool group_is_full(const struct group *group);
 bool group_publish(struct group *group);
 
 #endif

@@ -49,6 +49,8 @@ static int merge_frozen(struct merger *merger, struct candidate *candidate, unsi
 	} else {
 		if (PageHWPoison(group->page))
 			return -EHWPOISON;
+		if (group_is_full(group))
+			return -EAGAIN;
 		if (!page_equal(page, group->page))
 			return -ESTALE;
 		r = frozen_replace(&merger->freezer, i, group->page);

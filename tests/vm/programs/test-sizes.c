@@ -106,6 +106,48 @@ static void million(void) {
                 check_equal(area[i * PAGE], i % 1000 == 0);
 }
 
+#define SHARERS 40000UL
+#define SHARERS_MIN 32768
+#define SHARERS_MAX (SHARERS_MIN + 4096)
+
+/* A frame that many share gets no more of them; another is made for the others. */
+static void sharers(void) {
+        static struct mergemod_element elements[SHARERS];
+        static uint64_t frames[SHARERS];
+        struct mergemod_merge merge = {}, rest = {}, late = {};
+        char *area = pages_map(SHARERS), *page = pages_map(1);
+        int fd = device_open();
+        uint32_t target = device_attach(fd, getpid());
+        size_t n_first = 0, n_last = 0;
+
+        memset(area, 7, SHARERS * PAGE);
+        memset(page, 7, PAGE);
+        pages_settle();
+        elements_fill(elements, target, (uintptr_t)area, SHARERS, 0);
+        for (size_t i = 0; i < SHARERS; i++)
+                elements[i].group = 0;
+        check_equal(device_merge(fd, &merge, elements, SHARERS), 0);
+        check_equal(merge.new_frames, 2);
+        /* Those of the batch in which the first became full. */
+        check_equal(merge.merged + elements_count(elements, SHARERS, -EAGAIN), SHARERS);
+        check_at_least(merge.merged + 64, SHARERS);
+        check_equal(device_merge(fd, &rest, elements, SHARERS), 0);
+        check_equal(merge.merged + rest.merged, SHARERS);
+        check_equal(held_merge_one(fd, target, (uintptr_t)page, late), 0);
+
+        pages_frames(getpid(), (uintptr_t)area, frames, SHARERS);
+        for (size_t i = 0; i < SHARERS; i++) {
+                n_first += frames[i] == frames[0];
+                n_last += frames[i] == frames[SHARERS - 1];
+                check_equal(memcmp(area + i * PAGE, page, PAGE), 0);
+        }
+        printf("# %zu in the first frame\n", n_first);
+        check_equal(n_first + n_last, SHARERS);
+        check_at_least(n_first + 64, SHARERS_MIN);
+        check_at_least(SHARERS_MAX, n_first);
+        check_equal(page_frame(getpid(), (uintptr_t)page), frames[SHARERS - 1]);
+}
+
 #define PROCESSES 10000
 
 static void processes(void) {
@@ -204,6 +246,7 @@ int main(int argc, char **argv) {
         static const struct test_case cases[] = {
                 { "sizes: an area of 32 TiB with a few pages", sparse },
                 { "sizes: an area of a million pages", million },
+                { "sizes: 40000 pages of the same bytes", sharers },
                 { "sizes: ten thousand processes", processes },
                 { "sizes: unused frames when memory is short", unused },
                 { "sizes: unused frames make room for others", room },
