@@ -52,6 +52,17 @@ int area_check(struct vm_area_struct *vma)
 }
 
 /**
+ * area_is_walked() - may its page tables be read as those of ordinary memory?
+ * @vma: the area, its mm locked
+ *
+ * What devices map need not have a struct page, and hugetlbfs has locks of its own.
+ */
+bool area_is_walked(struct vm_area_struct *vma)
+{
+	return !(vma->vm_flags & (VM_SPECIAL | VM_HUGETLB));
+}
+
+/**
  * area_has_file_pages() - is it a private mapping of a file, with pages of its own?
  * @vma: the area, its mm locked
  *

@@ -94,11 +94,19 @@ static struct mergemod_page describe(const struct mapping *mapping, const struct
 	return ret;
 }
 
-/* Pages that MERGE refuses are looked for in private file mappings only, for KSM. */
+/*
+ * Pages that MERGE refuses are read in private file mappings only, for KSM. Others may not
+ * even be in the kernel's own page tables, as those of memfd_secret().
+ */
+static bool area_is_read(u32 area)
+{
+	return !(area & MERGEMOD_PAGE_REFUSED) || area & MERGEMOD_PAGE_FILE_AREA;
+}
+
 static bool scan_wants_area(const struct scanner *scanner, u32 area)
 {
-	return !(area & MERGEMOD_PAGE_REFUSED) ||
-	       (area & MERGEMOD_PAGE_FILE_AREA && scanner->call->flags & MERGEMOD_SCAN_FILE_AREA);
+	return area_is_read(area) &&
+	       (!(area & MERGEMOD_PAGE_REFUSED) || scanner->call->flags & MERGEMOD_SCAN_FILE_AREA);
 }
 
 static bool scan_wants(struct scanner *scanner, const struct mergemod_page *page)
@@ -165,7 +173,7 @@ static int scan_some(struct scanner *scanner)
 	} else {
 		kind = area_kind(vma);
 		address = max(address, vma->vm_start);
-		if (scanner->wanted && !scan_wants_area(scanner, kind.flags))
+		if (!area_is_walked(vma) || (scanner->wanted && !scan_wants_area(scanner, kind.flags)))
 			address = min_t(unsigned long, vma->vm_end, call->end);
 		else
 			n = walk_gather(vma, &address, min_t(unsigned long, vma->vm_end, call->end),
@@ -228,6 +236,8 @@ static int hash_some(struct scanner *scanner)
 		if (!vma || vma->vm_start > address || !IS_ALIGNED(address, PAGE_SIZE))
 			continue;
 		kind = area_kind(vma);
+		if (!area_is_walked(vma) || !area_is_read(kind.flags))
+			continue;
 		if (walk_gather(vma, &address, address + PAGE_SIZE, mapping, 1) && !is_broken(mapping))
 			scanner->pages[i] = describe(mapping, &kind);
 	}

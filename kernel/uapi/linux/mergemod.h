@@ -160,7 +160,8 @@ struct mergemod_target {
  * @frame: out: page frame number, 0 for the zero page
  * @hash: out: of all bytes, or of a sample (HASH, SCAN); pages with different hashes differ
  * @flags: out: MERGEMOD_PAGE_*
- * @status: out: 0; HASH: ENODATA if there is no page, or its frame is broken, negative
+ * @status: out: 0; HASH: ENODATA if there is no page, or its frame is broken, or SCAN
+ *          would not look into its area, negative
  */
 struct mergemod_page {
 	__u64 address;
@@ -187,6 +188,9 @@ struct mergemod_page {
  * @pages: in: address of an array of struct mergemod_page
  * @n_pages: in: its length
  * @done: out: elements filled in
+ *
+ * None of them looks into what devices map or into hugetlbfs. SCAN and HASH read pages of
+ * areas that MERGE does not refuse, and of private file mappings.
  *
  * SCAN and PAGES walk page tables rather than addresses: holes cost nothing. @start
  * has reached @end when all is done; when the array is full, or a signal came, it

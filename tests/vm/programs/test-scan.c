@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* PAGES, HASH and SCAN. */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "case.h"
@@ -135,6 +139,52 @@ static void everything(void) {
         herd_end(&herd);
 }
 
+/* Pages that PAGES and SCAN find there in this process, and what HASH says. */
+static void own_area(const void *address, uint32_t found, uint32_t scanned, int hashed) {
+        struct mergemod_page page = {};
+        struct herd own = { .fd = device_open(), .n = 1 };
+        struct mergemod_scan hash = { .pages = (uintptr_t)&page, .n_pages = 1 };
+        uintptr_t start = (uintptr_t)address;
+
+        own.targets[0] = hash.target = device_attach(own.fd, getpid());
+        check_equal(scan(&own, MERGEMOD_PAGES, 0, start, start + PAGE, &page, 1), found);
+        check_equal(scan(&own, MERGEMOD_SCAN, MERGEMOD_SCAN_FILE_AREA | MERGEMOD_SCAN_HUGE, start,
+                         start + PAGE, &page, 1), scanned);
+        page = (struct mergemod_page){ .address = start };
+        check_equal(device_call(own.fd, MERGEMOD_HASH, &hash), 0);
+        check_equal(hash.done, 1);
+        check_equal(page.status, hashed);
+        close(own.fd);
+}
+
+static void not_read(void) {
+        char *page = pages_map(1), *vdso = (char *)getauxval(AT_SYSINFO_EHDR), *secret, *shared;
+        int fd = syscall(SYS_memfd_secret, O_CLOEXEC);
+
+        memset(page, 1, PAGE);
+        own_area(page, 1, 1, 0);
+        check_equal(madvise(page, PAGE, MADV_DONTDUMP), 0);
+        own_area(page, 1, 0, -ENODATA);
+
+        shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        check(shared != MAP_FAILED);
+        memset(shared, 1, PAGE);
+        own_area(shared, 1, 0, -ENODATA);
+
+        /* Not in the kernel's own page tables. */
+        check(fd >= 0);
+        check_equal(ftruncate(fd, PAGE), 0);
+        secret = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        check(secret != MAP_FAILED);
+        memset(secret, 1, PAGE);
+        own_area(secret, 1, 0, -ENODATA);
+        check_equal(secret[PAGE - 1], 1);
+
+        /* Of the kernel. */
+        check_equal(memcmp(vdso, "\177ELF", 4), 0);
+        own_area(vdso, 0, 0, -ENODATA);
+}
+
 int main(int argc, char **argv) {
         static const struct test_case cases[] = {
                 { "scan: frames and hashes", looks },
@@ -142,6 +192,7 @@ int main(int argc, char **argv) {
                 { "scan: what is left out", filters },
                 { "scan: one page in 32 TiB", sparse },
                 { "scan: the whole process", everything },
+                { "scan: areas that are not read", not_read },
         };
 
         return CASES_RUN(argc, argv, cases);
