@@ -26,6 +26,26 @@ static void target_free(struct target *target)
 	kfree(target);
 }
 
+/*
+ * A child of vfork() has its parent's memory, and can have other credentials. Whose the
+ * memory is only kernels with memory cgroups know.
+ */
+static bool owns_memory(struct task_struct *task, struct mm_struct *mm)
+{
+#ifdef CONFIG_MEMCG
+	struct task_struct *owner;
+	bool r;
+
+	rcu_read_lock();
+	owner = rcu_dereference(mm->owner);
+	r = owner && same_thread_group(owner, task);
+	rcu_read_unlock();
+	return r;
+#else
+	return true;
+#endif
+}
+
 /**
  * target_attach() - bind a number to a process
  * @targets: the session's
@@ -61,6 +81,8 @@ int target_attach(struct xarray *targets, struct mergemod_attach *attach)
 	mm = get_task_mm(task);
 	if (!mm)
 		goto put_task;
+	if (!owns_memory(task, mm))
+		goto put_mm;
 
 	r = -ENOMEM;
 	target = kzalloc(sizeof(*target), GFP_KERNEL_ACCOUNT);
@@ -147,7 +169,7 @@ static int look_at(struct target *target, struct task_struct *task, const struct
 		return -EINTR;
 	use->mm = get_task_mm(task);
 	/* What dumps core is as good as gone. */
-	if (use->mm == target->mm && !READ_ONCE(task->signal->core_state)) {
+	if (use->mm == target->mm && owns_memory(task, use->mm) && !READ_ONCE(task->signal->core_state)) {
 		cred = get_task_cred(task);
 		use->uid = cred->uid;
 		if (rule)

@@ -123,7 +123,8 @@ struct mergemod_info {
  * @target: out: its number in this session, from 1
  * @reserved: 0
  *
- * ESRCH: no such process, or it has no memory (kernel threads, zombies). EPERM: the
+ * ESRCH: no such process, or it has no memory of its own (kernel threads, zombies,
+ * children of vfork()). EPERM: the
  * first process of the system. EINVAL: the id of a thread. ENOSPC: too many targets.
  */
 struct mergemod_attach {

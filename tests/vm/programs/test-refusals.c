@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -97,6 +99,32 @@ static void targets(void) {
         check_equal(device_call(fd, MERGEMOD_ATTACH, &attach), -EINVAL);
         attach = (struct mergemod_attach){ .pid = getpid(), .reserved = 1 };
         check_equal(device_call(fd, MERGEMOD_ATTACH, &attach), -EINVAL);
+}
+
+static int look_or_leave(void *end) {
+        char byte;
+
+        return read(*(int *)end, &byte, 1) != 0;
+}
+
+/* Its memory is that of its parent, whatever its own credentials. */
+static void memory_of_another(void) {
+        static char stack[65536];
+        struct mergemod_attach attach = {};
+        int fd = device_open(), ends[2], status;
+        pid_t pid;
+
+        check_equal(pipe(ends), 0);
+        pid = clone(look_or_leave, stack + sizeof(stack), CLONE_VM | SIGCHLD, &ends[0]);
+        check(pid > 0);
+        attach.pid = pid;
+        check_equal(device_call(fd, MERGEMOD_ATTACH, &attach), -ESRCH);
+        attach.pid = getpid();
+        check_equal(device_call(fd, MERGEMOD_ATTACH, &attach), 0);
+        check_equal(kill(pid, SIGKILL), 0);
+        check_equal(waitpid(pid, &status, 0), pid);
+        attach.pid = getpid();
+        check_equal(device_call(fd, MERGEMOD_ATTACH, &attach), 0);
 }
 
 static long run_sleep(long unused) {
@@ -354,6 +382,7 @@ int main(int argc, char **argv) {
                 { "refused: calls before the handshake, unknown calls", handshake },
                 { "refused: targets that are not there, not active, gone", targets },
                 { "refused: a target after exec", exec_ends_it },
+                { "refused: a process with the memory of another", memory_of_another },
                 { "refused: arguments of MERGE", merge_arguments },
                 { "refused: kinds of areas", kinds_of_areas },
                 { "refused: areas with userfaultfd", userfault_area },
