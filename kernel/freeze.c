@@ -63,6 +63,8 @@ struct page *frozen_page(const struct freezer *freezer, unsigned int i)
 	if (!page)
 		return NULL;
 	folio = page_folio(page);
+	if (PageHWPoison(page))
+		return NULL;
 	if (folio_test_large(folio) || folio_test_ksm(folio) || !folio_test_anon(folio) ||
 	    !folio_test_swapbacked(folio) || !folio_test_uptodate(folio) || folio_test_writeback(folio) ||
 	    folio_is_zone_device(folio))

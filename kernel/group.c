@@ -50,7 +50,7 @@ bool group_is_full(const struct group *group)
  * Every node has frames of its own, and more than one if many share them. The domain is that
  * of the group's first page; who is of another does not belong to it.
  *
- * Return: 0; -EXDEV, -ENOSPC, -EDQUOT or -ENOMEM as in the interface.
+ * Return: 0; -EXDEV, -EHWPOISON, -ENOSPC, -EDQUOT or -ENOMEM as in the interface.
  */
 int groups_resolve(struct groups *groups, struct group *group, const struct target_use *use,
 		   struct page *source)
@@ -68,6 +68,11 @@ int groups_resolve(struct groups *groups, struct group *group, const struct targ
 	frame = take_spare(groups, node) ?: frame_new(use->uid, node);
 	if (IS_ERR(frame))
 		return PTR_ERR(frame);
+	/* To make room may have taken long. */
+	if (PageHWPoison(source)) {
+		groups->spare = frame;
+		return -EHWPOISON;
+	}
 	frame_fill(frame, &use->domain, source);
 	refs_max = frame->refs_max;
 	shared = frames_find(frame, &refs_max);
