@@ -34,8 +34,10 @@
 #error "mergemod needs page migration and special page table entries"
 #endif
 
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
+/* New in 6.19. */
+#if __has_include(<linux/leafops.h>)
 #include <linux/leafops.h>
+#define COMPAT_LEAFOPS
 #endif
 
 /* Kinds of areas that not every kernel knows. */
@@ -84,7 +86,7 @@ static inline struct page *compat_frozen_page(pte_t pte)
 {
 	if (pte_none(pte) || pte_present(pte))
 		return NULL;
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
+#ifdef COMPAT_LEAFOPS
 	{
 		softleaf_t entry = softleaf_from_pte(pte);
 
@@ -126,23 +128,6 @@ static inline void compat_rss_add(struct mm_struct *mm, int member, long value)
 	percpu_counter_add(&mm->rss_stat[member], value);
 #else
 	atomic_long_add(value, &mm->rss_stat.count[member]);
-#endif
-}
-
-/**
- * compat_count_mapped() - a page became mapped as pages of files are
- * @page: the page; its memory cgroup, if any, keeps the counter
- *
- * What unmapping takes off again. The caller holds a page table lock.
- */
-static inline void compat_count_mapped(struct page *page)
-{
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
-	lruvec_stat_mod_folio(page_folio(page), NR_FILE_MAPPED, 1);
-#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
-	__lruvec_stat_mod_folio(page_folio(page), NR_FILE_MAPPED, 1);
-#else
-	__mod_lruvec_page_state(page, NR_FILE_MAPPED, 1);
 #endif
 }
 

@@ -14,6 +14,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pgtable.h>
+#include <linux/vmstat.h>
 
 #include "compat.h"
 #include "freeze.h"
@@ -80,7 +81,7 @@ static pte_t map_frame(struct vm_area_struct *vma, struct page *frame)
 {
 	get_page(frame);
 	if (atomic_inc_and_test(&frame->_mapcount))
-		compat_count_mapped(frame);
+		lruvec_stat_mod_folio(page_folio(frame), NR_FILE_MAPPED, 1);
 	compat_rss_add(vma->vm_mm, MM_FILEPAGES, 1);
 	return pte_wrprotect(mk_pte(frame, vma->vm_page_prot));
 }
