@@ -27,8 +27,9 @@
 #error "mergemod needs Linux 6.13.5 or later, or a late 6.12"
 #endif
 
-#ifndef CONFIG_64BIT
-#error "mergemod needs a 64-bit kernel"
+/* Elsewhere page tables may want more than set_pte_at(), or zero pages may not be shared. */
+#if !defined(CONFIG_X86_64) && !defined(CONFIG_ARM64)
+#error "mergemod is for x86-64 and arm64"
 #endif
 #if !defined(CONFIG_MIGRATION) || !defined(CONFIG_ARCH_HAS_PTE_SPECIAL)
 #error "mergemod needs page migration and special page table entries"
@@ -38,6 +39,11 @@
 #if __has_include(<linux/leafops.h>)
 #include <linux/leafops.h>
 #define COMPAT_LEAFOPS
+#endif
+
+/* Without this, every process may have the zero page. */
+#ifndef mm_forbids_zeropage
+#define mm_forbids_zeropage(mm) 0
 #endif
 
 /* Kinds of areas that not every kernel knows. */

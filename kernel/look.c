@@ -8,6 +8,7 @@
 #include <linux/sched/mm.h>
 
 #include "area.h"
+#include "compat.h"
 #include "merger.h"
 #include "page.h"
 #include "walk.h"
@@ -16,7 +17,7 @@ static int look_at_content(struct merger *merger, struct candidate *candidate, s
 {
 	struct group *group = candidate->group;
 
-	candidate->zero = page_is_zeros(page);
+	candidate->zero = page_is_zeros(page) && !mm_forbids_zeropage(merger->use.mm);
 	if (candidate->zero)
 		return PENDING;
 	if (merger->call->flags & MERGEMOD_MERGE_ZERO_ONLY)
