@@ -140,6 +140,7 @@ void harness_start(struct harness *h)
         h->log = g_build_filename(h->dir, "mergememd.log", NULL);
         h->target = copy_into(h, TEST_TARGET, "mm-target");
         h->library = copy_into(h, TEST_LIBRARY, "libtarget.so");
+        h->ctl = copy_into(h, TEST_CTL, "mergememctl");
         harness_config_write(h, "[Daemon]\nLogLevel=debug\n");
         harness_bus_start(h);
 }
@@ -186,6 +187,7 @@ int harness_end(struct harness *h, int status)
         g_free(h->dir);
         g_free(h->address);
         g_free(h->target);
+        g_free(h->ctl);
         g_free(h->library);
         g_free(h->config);
         g_free(h->log);

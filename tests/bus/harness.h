@@ -12,8 +12,8 @@
 struct harness {
         char *dir;     /* removed at the end; everybody may look into it */
         char *address; /* of the bus */
-        char *target;  /* copies of the target program and its library, where any user reaches them */
-        char *library;
+        /* Copies of the target program, its library and mergememctl, where any user reaches them. */
+        char *target, *library, *ctl;
         char *config; /* of the daemon */
         char *log;    /* what the daemons said */
         char *ksm;    /* the knobs as they were */

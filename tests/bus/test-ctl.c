@@ -26,7 +26,7 @@ static char *pid_options[N];
 static int ctl_as(uid_t uid, char **ret, const char *args)
 {
         char *bus = g_strconcat("--bus=", h.address, NULL), **words = g_strsplit(args, " ", 12), *text;
-        const char *argv[16] = { TEST_CTL, bus };
+        const char *argv[16] = { h.ctl, bus };
         int status;
 
         for (size_t i = 0; words[i] && *words[i]; i++)
@@ -116,7 +116,7 @@ static void test_unreachable(void)
         int status;
         char *text;
 
-        status = spawn_run(&(struct spawn){ .argv = (const char *[]){ TEST_CTL,
+        status = spawn_run(&(struct spawn){ .argv = (const char *[]){ h.ctl,
                                                                       "--bus=unix:path=/nonexistent/bus",
                                                                       "stats", NULL } },
                            10000, &text);
@@ -199,7 +199,7 @@ static void test_width(void)
         GRegex *escapes = g_regex_new("\x1b\\[[0-9;?]*[A-Za-z]", 0, 0, NULL);
 
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
-                char *text = on_terminal((const char *[]){ TEST_CTL, bus, verbs[i][0], verbs[i][1], NULL });
+                char *text = on_terminal((const char *[]){ h.ctl, bus, verbs[i][0], verbs[i][1], NULL });
                 char *plain = g_regex_replace_literal(escapes, text, -1, 0, "", 0, NULL);
                 char **lines = g_strsplit_set(plain, "\r\n", -1);
 
@@ -226,7 +226,7 @@ static void test_interrupt(void)
                 child_area(big[i], 40000, 6, 1);
         }
         pid = spawn(&(struct spawn){
-                .argv = (const char *[]){ TEST_CTL, bus, "merge", "--quiet", "--exe", h.target, NULL } });
+                .argv = (const char *[]){ h.ctl, bus, "merge", "--quiet", "--exe", h.target, NULL } });
         sleep_msec(150);
         g_assert_cmpint(kill(pid, SIGINT), ==, 0);
         status = spawn_wait(pid, 20000);

@@ -40,10 +40,13 @@ static void wait_stuck(pid_t pid)
                 g_assert_cmpuint(now_usec(), <, end);
 }
 
-/* Asks for a property again and again while @job runs; the longest wait for an answer. */
-static uint64_t longest_reply(const char *job)
+/* Asks for a property again and again while @job runs; the longest wait for an answer, and how many were
+ * too long. */
+static uint64_t longest_reply(const char *job, unsigned *ret_slow)
 {
         uint64_t longest = 0;
+
+        *ret_slow = 0;
 
         for (uint64_t end = now_usec() + 60000000; now_usec() < end;) {
                 uint64_t start = now_usec();
@@ -52,6 +55,7 @@ static uint64_t longest_reply(const char *job)
                 bool over = streq(state, "done") || streq(state, "failed") || streq(state, "cancelled");
 
                 longest = MAX(longest, now_usec() - start);
+                *ret_slow += now_usec() - start >= REPLY_MAX_USEC;
                 g_free(mechanism);
                 g_free(state);
                 if (over)
@@ -69,6 +73,7 @@ static void test_hang(gconstpointer method)
         pid_t pids[3];
         struct pollfd p;
         uint64_t longest, left_out;
+        unsigned slow;
         char *job;
 
         g_mkdir(dir, 0755);
@@ -83,9 +88,12 @@ static void test_hang(gconstpointer method)
 
         for (unsigned round = 0; round < 2; round++) {
                 job = job_start(h.bus, method, &(struct what){ .pids = pids, .n_pids = 3 });
-                longest = longest_reply(job);
+                longest = longest_reply(job, &slow);
                 g_test_message("longest reply: %" G_GUINT64_FORMAT " us", longest);
-                g_assert_cmpuint(longest, <, REPLY_MAX_USEC);
+                /* Whoever waits for the target does so for 2 s; a machine that has other things to do as
+                 * well is late now and then. */
+                g_assert_cmpuint(longest, <, 10 * REPLY_MAX_USEC);
+                g_assert_cmpuint(slow, <=, 2);
                 g_assert_cmpstr(job_wait(h.bus, job), ==, "done");
                 /* The second time it need not be tried at all. */
                 left_out = job_reason(h.bus, job, "skipped", NULL);
