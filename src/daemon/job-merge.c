@@ -302,7 +302,11 @@ void job_domain_busy(struct job *j, const char *format, ...)
         if (r < 0)
                 message = NULL;
         if (j->mechanism != MECHANISM_DIRECT) {
-                job_fail(j, MERGEMEM_ERROR_DOMAIN_BUSY, "%s", message ?: "Out of memory.");
+                /* Whose memory it is is none of the user's business. */
+                job_fail(j, MERGEMEM_ERROR_DOMAIN_BUSY, "%s",
+                         j->selector.only_own ? "Memory of another trust domain is registered with KSM, "
+                                                "which keeps no domains apart."
+                                              : message ?: "Out of memory.");
                 return;
         }
         log_debug("Job %u leaves private pages of files alone: %s", j->id, message ?: "Out of memory.");

@@ -24,32 +24,33 @@ static const char *missing_error(enum selector_kind kind)
 /* Why nothing runs that is meant by @v. */
 static void fail_missing(struct job *j, const struct selector_value *v)
 {
-        const char *name = missing_error(v->kind);
+        const char *name = missing_error(v->kind), *own = j->selector.only_own ? " among your own" : "";
 
         switch (v->kind) {
         case SELECTOR_PID:
-                job_fail(j, name, "There is no process %d.", v->pid);
+                job_fail(j, name, "There is no process %d%s.", v->pid, own);
                 break;
         case SELECTOR_COMM:
-                job_fail(j, name, "No process is named \"%s\".", v->text);
+                job_fail(j, name, "No process is named \"%s\"%s.", v->text, own);
                 break;
         case SELECTOR_EXE:
-                job_fail(j, name, "No process runs the program %s.", v->text);
+                job_fail(j, name, "No process runs the program %s%s.", v->text, own);
                 break;
         case SELECTOR_CGROUP:
-                job_fail(j, name, "No process is in the cgroup %s.", v->text);
+                job_fail(j, name, "No process is in the cgroup %s%s.", v->text, own);
                 break;
         case SELECTOR_UNIT:
-                job_fail(j, name, "No process belongs to the unit %s.", v->text);
+                job_fail(j, name, "No process belongs to the unit %s%s.", v->text, own);
                 break;
         case SELECTOR_USER:
                 if (v->uid == (uid_t) -1)
                         job_fail(j, name, "There is no user \"%s\".", v->text);
                 else
-                        job_fail(j, MERGEMEM_ERROR_NOTHING_MATCHES, "The user %s has no process.", v->text);
+                        job_fail(j, MERGEMEM_ERROR_NOTHING_MATCHES, "The user %s has no process%s.", v->text,
+                                 own);
                 break;
         default:
-                job_fail(j, name, "No process has the library %s in its memory.", v->text);
+                job_fail(j, name, "No process%s has the library %s in its memory.", own, v->text);
         }
 }
 
@@ -165,7 +166,8 @@ static void on_list_done(void *userdata, int error)
                                  j->report.excluded.items[0].name);
                 else
                         job_fail(j, MERGEMEM_ERROR_NOTHING_MATCHES,
-                                 "No process matches all that was asked for.");
+                                 "No process%s matches all that was asked for.",
+                                 j->selector.only_own ? " of your own" : "");
                 return;
         }
         if (j->type == JOB_UNMERGE)

@@ -58,7 +58,8 @@ static void drop_oldest_ended(Manager *m)
                 }
 }
 
-int job_new(Manager *manager, enum job_type type, struct selector *s, sd_bus_message *m, struct job **ret)
+int job_new(Manager *manager, enum job_type type, struct selector *s, uid_t uid, sd_bus_message *m,
+            struct job **ret)
 {
         struct job **jobs, *j;
         size_t n_open = 0;
@@ -82,12 +83,15 @@ int job_new(Manager *manager, enum job_type type, struct selector *s, sd_bus_mes
                 .n_parts = 1,
                 .selector = *s,
                 .mechanism = s->mechanism == MECHANISM_AUTO ? manager->mechanism : s->mechanism,
+                .uid = uid,
                 .call = sd_bus_message_ref(m),
         };
         *s = (struct selector) {};
         manager->jobs[manager->n_jobs++] = j;
-        if (asprintf(&j->path, MERGEMEM_JOB_PREFIX "/%u", j->id) < 0) {
+        j->sender = strdup(sd_bus_message_get_sender(m));
+        if (asprintf(&j->path, MERGEMEM_JOB_PREFIX "/%u", j->id) < 0)
                 j->path = NULL;
+        if (!j->sender || !j->path) {
                 job_free(j);
                 return -ENOMEM;
         }
@@ -150,10 +154,10 @@ struct job *job_free(struct job *j)
                 }
         if (j->manager->running == j)
                 j->manager->running = NULL;
-        sd_bus_slot_unref(j->slot);
         sd_bus_message_unref(j->call);
         selector_done(&j->selector);
         report_done(&j->report);
+        free(j->sender);
         free(j->path);
         free(j->error_name);
         free(j->error_message);
@@ -167,13 +171,9 @@ void job_accept(struct job *j)
 
         if (!j->call)
                 return;
-        r = job_export(j);
-        if (r >= 0) {
-                j->announced = true;
-                (void) sd_bus_emit_signal(j->manager->bus, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE,
-                                          "JobNew", "uo", j->id, j->path);
-                r = sd_bus_reply_method_return(j->call, "o", j->path);
-        }
+        j->announced = true;
+        job_signal(j, "JobNew");
+        r = sd_bus_reply_method_return(j->call, "o", j->path);
         if (r < 0)
                 log_warning_errno(r, "Cannot answer the caller of job %u: %m", j->id);
         j->call = sd_bus_message_unref(j->call);
@@ -202,8 +202,7 @@ static void end(struct job *j, enum job_state state)
                  j->error_message ? ": " : ".", j->error_message ?: "");
 
         if (j->announced) {
-                (void) sd_bus_emit_signal(m->bus, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE, "JobRemoved",
-                                          "uos", j->id, j->path, job_state_to_string(state));
+                job_signal(j, "JobRemoved");
                 r = sd_event_add_time_relative(m->event, &j->timer, CLOCK_MONOTONIC, JOB_KEEP_USEC, 0,
                                                on_kept_long_enough, j);
                 if (r < 0)

@@ -59,10 +59,11 @@ struct job {
         char *error_name, *error_message;
         double progress, emitted_progress;
         uint64_t started_usec;
+        uid_t uid;            /* who wants it */
+        char *sender;         /* on that connection; NULL: the service itself */
         sd_bus_message *call; /* to be answered once it is known whether anything matches */
         bool announced;
         bool cancelled; /* winds up what it began with targets, then ends */
-        sd_bus_slot *slot;
         sd_event_source *timer; /* waits for ksmd; then, for the end of the object */
 
         struct selector selector;
@@ -123,8 +124,10 @@ static inline bool job_is_over(const struct job *j)
         return j->state >= JOB_DONE;
 }
 
-/* A new waiting job for the call @m, whose selector @s it takes over. */
-int job_new(Manager *manager, enum job_type type, struct selector *s, sd_bus_message *m, struct job **ret);
+/* A new waiting job of user @uid for the call @m, whose selector @s it takes over. 0; -ENOBUFS if there are
+ * too many; -ENOMEM. */
+int job_new(Manager *manager, enum job_type type, struct selector *s, uid_t uid, sd_bus_message *m,
+            struct job **ret);
 struct job *job_free(struct job *j);
 
 struct job *manager_find_job(const Manager *m, uint32_t id);
@@ -193,5 +196,10 @@ int job_ranges_append(struct job *j, uint32_t target, const struct worker_range 
 void job_count(struct job *j, struct registry *registry, worker_done_t done);
 
 /* job-bus.c */
-int job_export(struct job *j);
+int job_attach(Manager *m);
+/* Whether whoever sent the message at hand may see it. */
+bool job_is_visible(const struct job *j);
+/* "JobNew" or "JobRemoved". */
+void job_signal(const struct job *j, const char *member);
+/* @property has changed: "State" or "Progress". */
 void job_emit(struct job *j, const char *property);

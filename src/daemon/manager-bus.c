@@ -1,124 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 #include "daemon/job.h"
-#include "daemon/listing.h"
 #include "daemon/log-control.h"
-#include "daemon/selector-bus.h"
+#include "daemon/request.h"
+#include "daemon/subscriber.h"
 #include "shared/log.h"
 #include "shared/names.h"
-
-/* Whether a job of this kind can be done at all; else @error says why. */
-static int check_job(const Manager *m, enum job_type type, const struct selector *s, sd_bus_error *error)
-{
-        enum mechanism mechanism = s->mechanism == MECHANISM_AUTO ? m->mechanism : s->mechanism;
-
-        if (selector_is_empty(s))
-                return sd_bus_error_set(error, MERGEMEM_ERROR_BAD_SELECTOR,
-                                        "The selector is empty: say what is meant, or \"all\".");
-        if (s->trust != TRUST_USER && !selector_names_processes(s))
-                return sd_bus_error_set(
-                        error, MERGEMEM_ERROR_BAD_SELECTOR,
-                        "Trust beyond one user needs processes named by unit, cgroup, user or program.");
-        if (s->trust == TRUST_CGROUP && !selector_has(s, SELECTOR_CGROUP) && !selector_has(s, SELECTOR_UNIT))
-                return sd_bus_error_set(error, MERGEMEM_ERROR_BAD_SELECTOR,
-                                        "Trust within a cgroup needs a cgroup or unit in the selector.");
-        if (!m->mechanisms[mechanism].works)
-                return sd_bus_error_setf(error, MERGEMEM_ERROR_NOT_SUPPORTED,
-                                         "Mechanism %s does not work here: %s.",
-                                         mechanism_to_string(mechanism), m->mechanisms[mechanism].reason);
-        if (type == JOB_MERGE && mechanism == MECHANISM_OBSERVE)
-                return sd_bus_error_set(
-                        error, MERGEMEM_ERROR_NOT_SUPPORTED,
-                        "Mechanism observe merges nothing; estimate shows what could be saved.");
-        return 0;
-}
-
-static int start_job(Manager *manager, enum job_type type, sd_bus_message *m, sd_bus_error *error)
-{
-        _cleanup_(selector_done) struct selector s = {};
-        struct job *j;
-        int r;
-
-        r = selector_read(m, &s, error);
-        if (r < 0)
-                return r;
-        r = check_job(manager, type, &s, error);
-        if (r < 0)
-                return r;
-        r = job_new(manager, type, &s, m, &j);
-        if (r == -ENOBUFS)
-                return sd_bus_error_setf(error, MERGEMEM_ERROR_LIMITS, "%u jobs are waiting already.",
-                                         JOBS_MAX);
-        if (r < 0)
-                return r;
-        if (manager->running)
-                job_accept(j);
-        else
-                manager_dispatch(manager);
-        return 1;
-}
-
-static int method_merge(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        return start_job(userdata, JOB_MERGE, m, error);
-}
-
-static int method_unmerge(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        return start_job(userdata, JOB_UNMERGE, m, error);
-}
-
-static int method_estimate(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        return start_job(userdata, JOB_ESTIMATE, m, error);
-}
-
-static int start_listing(Manager *manager, bool libraries, sd_bus_message *m, sd_bus_error *error)
-{
-        _cleanup_(selector_done) struct selector s = {};
-        int r;
-
-        r = selector_read(m, &s, error);
-        if (r < 0)
-                return r;
-        r = listing_new(manager, libraries, &s, m);
-        if (r == -ENOBUFS)
-                return sd_bus_error_setf(error, MERGEMEM_ERROR_LIMITS, "%u lists are being made already.",
-                                         LISTINGS_MAX);
-        return r;
-}
-
-static int method_list_libraries(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        return start_listing(userdata, true, m, error);
-}
-
-static int method_list_processes(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        return start_listing(userdata, false, m, error);
-}
-
-static int method_list_jobs(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        Manager *manager = userdata;
-        int r;
-
-        r = sd_bus_message_new_method_return(m, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "(uossda{sv})");
-        for (size_t i = 0; i < manager->n_jobs && r >= 0; i++) {
-                const struct job *j = manager->jobs[i];
-
-                if (j->announced)
-                        r = sd_bus_message_append(reply, "(uossda{sv})", j->id, j->path,
-                                                  job_type_to_string(j->type), job_state_to_string(j->state),
-                                                  j->progress, 0);
-        }
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
-}
 
 static int get_mechanism(sd_bus *bus, const char *path, const char *interface, const char *property,
                          sd_bus_message *reply, void *userdata, sd_bus_error *error)
@@ -178,21 +65,25 @@ static int get_registered(sd_bus *bus, const char *path, const char *interface, 
         return sd_bus_message_append(reply, "u", (uint32_t) m->registry.n_items);
 }
 
-/* All methods are for the privileged: sd-bus asks for CAP_SYS_ADMIN unless a method says otherwise. */
+/* Nothing is left to sd-bus's own idea of privilege: each handler asks who calls, see auth.h. */
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD_WITH_ARGS("Merge", SD_BUS_ARGS("a{sv}", what), SD_BUS_RESULT("o", job), method_merge,
-                                0),
+        SD_BUS_METHOD_WITH_ARGS("Merge", SD_BUS_ARGS("a{sv}", what), SD_BUS_RESULT("o", job), request_job,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Unmerge", SD_BUS_ARGS("a{sv}", what), SD_BUS_RESULT("o", job),
-                                method_unmerge, 0),
+                                request_job, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Estimate", SD_BUS_ARGS("a{sv}", what), SD_BUS_RESULT("o", job),
-                                method_estimate, 0),
+                                request_job, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListLibraries", SD_BUS_ARGS("a{sv}", what),
-                                SD_BUS_RESULT("a(sttuta{sv})", libraries), method_list_libraries, 0),
+                                SD_BUS_RESULT("a(sttuta{sv})", libraries), request_list,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListProcesses", SD_BUS_ARGS("a{sv}", what),
-                                SD_BUS_RESULT("a(usustta{sv})", processes), method_list_processes, 0),
+                                SD_BUS_RESULT("a(usustta{sv})", processes), request_list,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListJobs", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(uossda{sv})", jobs),
-                                method_list_jobs, 0),
+                                request_list_jobs, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Subscribe", NULL, NULL, subscriber_add, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Unsubscribe", NULL, NULL, subscriber_remove, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("JobNew", SD_BUS_ARGS("u", id, "o", job), 0),
         SD_BUS_SIGNAL_WITH_ARGS("JobRemoved", SD_BUS_ARGS("u", id, "o", job, "s", result), 0),
         SD_BUS_PROPERTY("Version", "s", NULL, offsetof(Manager, version), SD_BUS_VTABLE_PROPERTY_CONST),
@@ -225,7 +116,7 @@ void manager_emit_totals(Manager *m)
                                               "LastScanUSec", NULL);
 }
 
-/* So that whoever explores the bus finds the jobs. */
+/* So that whoever explores the bus finds his jobs. */
 static int enumerate_jobs(sd_bus *bus, const char *prefix, void *userdata, char ***ret, sd_bus_error *error)
 {
         Manager *m = userdata;
@@ -236,7 +127,7 @@ static int enumerate_jobs(sd_bus *bus, const char *prefix, void *userdata, char 
         if (!paths)
                 return -ENOMEM;
         for (size_t i = 0; i < m->n_jobs; i++) {
-                if (!m->jobs[i]->announced)
+                if (!job_is_visible(m->jobs[i]))
                         continue;
                 paths[n] = strdup(m->jobs[i]->path);
                 if (!paths[n++]) {
@@ -258,35 +149,50 @@ static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *erro
         return sd_event_exit(manager->event, EXIT_FAILURE);
 }
 
-static int open_bus(Manager *m)
+static int open_bus(const char *address, sd_bus **ret)
 {
+        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
         int r;
 
-        if (streq(m->bus_address, "system"))
-                return sd_bus_open_system(&m->bus);
-        if (streq(m->bus_address, "session"))
-                return sd_bus_open_user(&m->bus);
-        r = sd_bus_new(&m->bus);
+        if (streq(address, "system"))
+                return sd_bus_open_system(ret);
+        if (streq(address, "session"))
+                return sd_bus_open_user(ret);
+        r = sd_bus_new(&bus);
         if (r >= 0)
-                r = sd_bus_set_address(m->bus, m->bus_address);
+                r = sd_bus_set_address(bus, address);
         if (r >= 0)
-                r = sd_bus_set_bus_client(m->bus, true);
+                r = sd_bus_set_bus_client(bus, true);
         if (r >= 0)
-                r = sd_bus_negotiate_creds(m->bus, true, SD_BUS_CREDS_EUID | SD_BUS_CREDS_EFFECTIVE_CAPS);
-        if (r >= 0)
-                r = sd_bus_start(m->bus);
-        return r;
+                r = sd_bus_start(bus);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(bus);
+        return 0;
+}
+
+static int connect_callers(Manager *m)
+{
+        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+        int r;
+
+        r = open_bus(m->bus_address, &bus);
+        return r < 0 ? r : callers_init(&m->auth.callers, TAKE_PTR(bus), m->event);
 }
 
 int manager_connect_bus(Manager *m)
 {
         int r;
 
-        r = open_bus(m);
+        r = open_bus(m->bus_address, &m->bus);
+        if (r >= 0)
+                r = connect_callers(m);
         if (r < 0)
                 return log_error_errno(r, "Cannot connect to the bus %s: %m", m->bus_address);
         r = sd_bus_add_object_vtable(m->bus, NULL, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE, manager_vtable,
                                      m);
+        if (r >= 0)
+                r = job_attach(m);
         if (r >= 0)
                 r = log_control_attach(m->bus);
         if (r >= 0)

@@ -74,6 +74,8 @@ Manager *manager_free(Manager *m)
         sd_event_source_disable_unref(m->refresh_source);
         registry_done(&m->registry);
         registry_done(&m->merged);
+        sd_bus_track_unref(m->subscribers);
+        auth_done(&m->auth);
         sd_bus_flush_close_unref(m->bus);
         sd_event_unref(m->event);
         for (size_t i = 0; i < ELEMENTSOF(m->mechanisms); i++)

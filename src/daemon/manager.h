@@ -4,6 +4,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "daemon/auth.h"
 #include "daemon/refresh.h"
 #include "lib/hash.h"
 #include "shared/conf.h"
@@ -26,6 +27,8 @@ struct Manager {
         sd_event *event;
         sd_bus *bus;
         const char *bus_address; /* "system", "session" or an address; borrowed */
+        struct auth auth;
+        sd_bus_track *subscribers;
 
         const char *conf_path; /* --config=; NULL: the default, which may be missing; borrowed */
         struct conf conf;
@@ -68,8 +71,6 @@ struct Manager {
         uint64_t ksmd_cpu_nsec;
         uint64_t last_scan_usec; /* realtime */
 };
-
-typedef struct Manager Manager;
 
 int manager_new(Manager **ret);
 Manager *manager_free(Manager *m);

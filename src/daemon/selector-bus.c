@@ -50,15 +50,25 @@ static int read_values(sd_bus_message *m, struct selector *s, enum selector_kind
         return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
+static bool *flag_of(struct selector *s, const char *key)
+{
+        return streq(key, "all")      ? &s->all
+               : streq(key, "force")  ? &s->force
+               : streq(key, "others") ? &s->others
+                                      : NULL;
+}
+
 static int read_option(sd_bus_message *m, struct selector *s, const char *key, sd_bus_error *error)
 {
         const char *text;
+        bool *flag;
         int value, r;
 
-        if (streq(key, "all") || streq(key, "force")) {
+        flag = flag_of(s, key);
+        if (flag) {
                 r = sd_bus_message_read(m, "b", &value);
                 if (r >= 0)
-                        *(streq(key, "all") ? &s->all : &s->force) = value;
+                        *flag = value;
                 return r;
         }
         r = sd_bus_message_read(m, "s", &text);
@@ -75,13 +85,13 @@ static int read_option(sd_bus_message *m, struct selector *s, const char *key, s
 }
 
 /* The signature that the value of @key must have, or NULL for an unknown one. */
-static const char *signature_of(const char *key)
+static const char *signature_of(struct selector *s, const char *key)
 {
         enum selector_kind kind = selector_kind_from_string(key);
 
         if (kind != SELECTOR_KIND_INVALID_)
                 return kind == SELECTOR_PID ? "au" : "as";
-        if (streq(key, "all") || streq(key, "force"))
+        if (flag_of(s, key))
                 return "b";
         return streq(key, "trust") || streq(key, "mechanism") ? "s" : NULL;
 }
@@ -95,7 +105,7 @@ static int read_entry(sd_bus_message *m, struct selector *s, sd_bus_error *error
         r = sd_bus_message_read(m, "s", &key);
         if (r < 0)
                 return r;
-        wanted = signature_of(key);
+        wanted = signature_of(s, key);
         if (!wanted)
                 return bad(error, key, "there is no such key");
         r = sd_bus_message_peek_type(m, NULL, &contents);

@@ -147,6 +147,8 @@ bool selector_is_empty(const struct selector *s)
 
 bool selector_names_processes(const struct selector *s)
 {
+        if (s->only_own)
+                return false;
         for (size_t i = 0; i < s->n_values; i++) {
                 const struct selector_value *v = &s->values[i];
 
@@ -205,10 +207,18 @@ static bool value_match(const struct selector *s, const struct selector_value *v
         }
 }
 
+/* In all respects: a set-uid program is its owner's too. */
+static bool is_of(const struct mm_process *p, uid_t uid)
+{
+        return p->ruid == uid && p->euid == uid && p->suid == uid && p->fsuid == uid;
+}
+
 bool selector_match(struct selector *s, const struct mm_process *p, const char *unit)
 {
         bool asked[SELECTOR_KIND_MAX_] = {}, matched[SELECTOR_KIND_MAX_] = {};
 
+        if (s->only_own && !is_of(p, s->owner))
+                return false;
         for (size_t i = 0; i < s->n_values; i++) {
                 struct selector_value *v = &s->values[i];
 

@@ -44,6 +44,10 @@ struct selector {
         size_t n_values;
         bool all;
         bool force;
+        bool others; /* who is not root means others' processes too */
+        /* Else only those of one user: what may be told of others and done to them is not told or done. */
+        bool only_own;
+        uid_t owner;
         enum trust trust;
         enum mechanism mechanism;  /* MECHANISM_AUTO: what the service has chosen */
         struct mm_file_id user_ns; /* the service's own */
@@ -66,7 +70,7 @@ bool selector_has(const struct selector *s, enum selector_kind kind);
 bool selector_is_empty(const struct selector *s);
 
 /* Whether a rule like this names its processes in a way they cannot choose themselves: by unit,
- * cgroup, user or program. */
+ * cgroup, user or program. Never so for a user's own: what is never merged is not for him to say. */
 bool selector_names_processes(const struct selector *s);
 
 /* Whether its file or user must be asked for before matching: paths and user names. */

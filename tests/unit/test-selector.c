@@ -361,6 +361,46 @@ static void test_match_kinds(void)
         g_assert_false(selector_match(&s, &p, "web.service"));
 }
 
+/* To a user the processes of others are not there, whatever he says. */
+static void test_match_own(void)
+{
+        uid_t *ids[4];
+        struct selector s = { .all = true, .only_own = true, .owner = 1000 };
+        struct mm_process p = a_process();
+
+        g_assert_true(selector_match(&s, &p, NULL));
+        /* One id of somebody else is enough. */
+        ids[0] = &p.ruid;
+        ids[1] = &p.euid;
+        ids[2] = &p.suid;
+        ids[3] = &p.fsuid;
+        for (size_t i = 0; i < ELEMENTSOF(ids); i++) {
+                *ids[i] = 0;
+                g_assert_false(selector_match(&s, &p, NULL));
+                *ids[i] = 1000;
+        }
+        p.ruid = p.euid = p.suid = p.fsuid = 1001;
+        add_pid(&s, p.pid);
+        add(&s, SELECTOR_COMM, p.comm);
+        g_assert_false(selector_match(&s, &p, NULL));
+        g_assert_true(selector_unseen(&s, false) == &s.values[0]);
+        s.only_own = false;
+        g_assert_true(selector_match(&s, &p, NULL));
+        selector_done(&s);
+}
+
+static void test_names_nobody(void)
+{
+        struct selector s = {};
+
+        add(&s, SELECTOR_UNIT, "a.service");
+        add(&s, SELECTOR_USER, "1000");
+        g_assert_true(selector_names_processes(&s));
+        s.only_own = true;
+        g_assert_false(selector_names_processes(&s));
+        selector_done(&s);
+}
+
 static void test_unseen(void)
 {
         _cleanup_(selector_done) struct selector s = {};
@@ -451,6 +491,8 @@ int main(int argc, char **argv)
         g_test_add_func("/selector/match/exe-deleted", test_match_exe_deleted);
         g_test_add_func("/selector/match/user", test_match_user);
         g_test_add_func("/selector/match/kinds", test_match_kinds);
+        g_test_add_func("/selector/match/own", test_match_own);
+        g_test_add_func("/selector/names-nobody", test_names_nobody);
         g_test_add_func("/selector/unseen", test_unseen);
         g_test_add_func("/selector/cgroup-of", test_cgroup_of);
         g_test_add_func("/selector/cgroup-path", test_cgroup_path);
