@@ -49,7 +49,9 @@ int manager_new(Manager **ret)
                 .lock_fd = -EBADF,
                 .ksm_fd = -EBADF,
         };
-        conf_init(&m->conf);
+        r = conf_init(&m->conf);
+        if (r < 0)
+                return r;
         r = sd_event_default(&m->event);
         if (r < 0)
                 return r;
@@ -85,6 +87,7 @@ Manager *manager_free(Manager *m)
         safe_close(m->ksm_fd);
         safe_close(m->lock_fd);
         safe_close(m->state_fd);
+        conf_done(&m->conf);
         free(m);
         return NULL;
 }
@@ -233,8 +236,7 @@ static int load_conf(const Manager *m, struct conf *ret)
                 if (r != -ENOENT)
                         return r;
         }
-        conf_init(ret);
-        return 0;
+        return conf_init(ret);
 }
 
 static void apply_log_level(Manager *m)
@@ -244,7 +246,8 @@ static void apply_log_level(Manager *m)
 
 int manager_reload(Manager *m)
 {
-        struct conf c, before = m->conf;
+        _cleanup_(conf_done) struct conf c = {};
+        struct conf before = m->conf;
         int r;
 
         (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_usec());
@@ -252,7 +255,9 @@ int manager_reload(Manager *m)
         if (r >= 0) {
                 m->conf = c;
                 r = manager_choose_mechanism(m);
-                if (r < 0)
+                if (r >= 0)
+                        c = before;
+                else
                         m->conf = before;
                 apply_log_level(m);
         }
@@ -347,6 +352,7 @@ int manager_start(Manager *m)
 {
         int r;
 
+        conf_done(&m->conf);
         r = load_conf(m, &m->conf);
         if (r < 0)
                 return r;

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/selector.h"
+#include "shared/pattern.h"
 
 static const char *const kind_names[SELECTOR_KIND_MAX_] = {
         [SELECTOR_PID] = "pid",       [SELECTOR_COMM] = "comm", [SELECTOR_EXE] = "exe",
         [SELECTOR_CGROUP] = "cgroup", [SELECTOR_UNIT] = "unit", [SELECTOR_USER] = "user",
         [SELECTOR_SHLIB] = "shlib",
-};
-
-static const char *const trust_names[] = {
-        [TRUST_USER] = "user",
-        [TRUST_CGROUP] = "cgroup",
-        [TRUST_SYSTEM] = "system",
 };
 
 enum selector_kind selector_kind_from_string(const char *s)
@@ -24,14 +19,6 @@ enum selector_kind selector_kind_from_string(const char *s)
 const char *selector_kind_to_string(enum selector_kind kind)
 {
         return kind_names[kind];
-}
-
-enum trust trust_from_string(const char *s)
-{
-        for (size_t i = 0; i < ELEMENTSOF(trust_names); i++)
-                if (streq(trust_names[i], s))
-                        return (enum trust) i;
-        return TRUST_INVALID_;
 }
 
 void selector_done(struct selector *s)
@@ -59,48 +46,6 @@ static bool text_is_valid(enum selector_kind kind, const char *text)
         default:
                 return true;
         }
-}
-
-/* "/sys/fs/cgroup/a/b/" and "/a/b" are the same; NULL: out of memory. */
-static char *canonical_cgroup(const char *text)
-{
-        static const char *const mount_points[] = { "/sys/fs/cgroup/unified", "/sys/fs/cgroup" };
-        char *copy;
-        size_t n;
-
-        for (size_t i = 0; i < ELEMENTSOF(mount_points); i++) {
-                n = strlen(mount_points[i]);
-                if (strncmp(text, mount_points[i], n) == 0 && (text[n] == '/' || text[n] == 0)) {
-                        text += n;
-                        break;
-                }
-        }
-        while (text[0] == '/' && text[1] == '/')
-                text++;
-        copy = strdup(*text ? text : "/");
-        if (!copy)
-                return NULL;
-        for (n = strlen(copy); n > 1 && copy[n - 1] == '/'; n--)
-                copy[n - 1] = 0;
-        return copy;
-}
-
-/* What has no suffix of a unit that holds processes is a service, dots or not, as for systemctl(1). */
-static char *canonical_unit(const char *text)
-{
-        static const char *const suffixes[] = {
-                ".service", ".scope", ".slice", ".socket", ".mount", ".swap",
-        };
-        size_t n = strlen(text);
-        char *copy;
-
-        for (size_t i = 0; i < ELEMENTSOF(suffixes); i++) {
-                size_t length = strlen(suffixes[i]);
-
-                if (n > length && streq(text + n - length, suffixes[i]))
-                        return strdup(text);
-        }
-        return asprintf(&copy, "%s.service", text) < 0 ? NULL : copy;
 }
 
 int selector_add(struct selector *s, enum selector_kind kind, const char *text, pid_t pid)

@@ -23,13 +23,6 @@ enum selector_kind {
         SELECTOR_KIND_INVALID_ = -1,
 };
 
-enum trust {
-        TRUST_USER,
-        TRUST_CGROUP,
-        TRUST_SYSTEM,
-        TRUST_INVALID_ = -1,
-};
-
 struct selector_value {
         enum selector_kind kind;
         char *text;             /* as given; NULL for pids */
@@ -55,7 +48,6 @@ struct selector {
 
 enum selector_kind selector_kind_from_string(const char *s);
 const char *selector_kind_to_string(enum selector_kind kind);
-enum trust trust_from_string(const char *s);
 
 void selector_done(struct selector *s);
 

@@ -1,133 +1,77 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <fcntl.h>
-
-#include "shared/conf.h"
+#include "shared/conf-item.h"
 #include "shared/ini.h"
 #include "shared/log.h"
-#include "shared/macro.h"
-#include "shared/parse.h"
 
-/* Far above any sensible file, far below what would hurt to hold in memory. */
-#define FILE_BYTES_MAX (1024U * 1024U)
-#define MIB (UINT64_C(1024) * 1024)
+#define RULE_PREFIX "Rule "
+#define BLANKS " \t"
 
-struct item {
-        const char *section, *key;
-        int (*parse)(const struct item *item, const char *value, void *field);
-        size_t offset;
-        const char *initial;  /* the default, as if written; an empty assignment returns to it */
-        const char *expected; /* completes "write ..." */
-        uint64_t min, max;
+/* One text being read. */
+struct reader {
+        struct conf *conf;
+        const char *file;  /* the name as the configuration keeps it */
+        struct rule *rule; /* of the section we are in, or NULL */
 };
 
-static const char *const mechanism_names[] = {
-        [MECHANISM_AUTO] = "auto",
-        [MECHANISM_DIRECT] = "direct",
-        [MECHANISM_KSM] = "ksm",
-        [MECHANISM_OBSERVE] = "observe",
-};
-
-const char *mechanism_to_string(enum mechanism m)
+static void init_items(const char *section, const struct rule *rule, void *base)
 {
-        if (m < 0 || m >= MECHANISM_MAX_)
-                return NULL;
-        return mechanism_names[m];
+        for (const struct conf_item *i = conf_items; i->key; i++)
+                if (streq(i->section, section) && !i->list)
+                        (void) conf_item_assign(i, conf_item_initial(i, rule), base);
 }
 
-enum mechanism mechanism_from_string(const char *s)
+static int add_rule(struct conf *c, const char *name, const struct conf_origin *origin, struct rule **ret)
 {
-        for (size_t i = 0; i < ELEMENTSOF(mechanism_names); i++)
-                if (streq(s, mechanism_names[i]))
-                        return (enum mechanism) i;
-        return MECHANISM_INVALID_;
-}
+        struct rule *rules, *rule;
 
-static int parse_mechanism(const struct item *item, const char *value, void *field)
-{
-        enum mechanism m = mechanism_from_string(value);
-
-        if (m == MECHANISM_INVALID_)
-                return -EINVAL;
-        *(enum mechanism *) field = m;
+        if (c->n_rules >= RULES_MAX)
+                return -E2BIG;
+        rules = reallocarray(c->rules, c->n_rules + 1, sizeof(*rules));
+        if (!rules)
+                return -ENOMEM;
+        c->rules = rules;
+        rule = &rules[c->n_rules++];
+        *rule = (struct rule) { .origin = *origin };
+        strcpy(rule->name, name);
+        init_items("Rule", rule, rule);
+        *ret = rule;
         return 0;
 }
 
-static int parse_log_level(const struct item *item, const char *value, void *field)
+int conf_init(struct conf *c)
 {
-        int level = log_level_from_string(value);
+        static const struct conf_origin built_in;
+        struct rule *rule;
 
-        if (level < LOG_ERR)
-                return -EINVAL;
-        *(int *) field = level;
-        return 0;
+        *c = (struct conf) {};
+        init_items("Daemon", NULL, c);
+        init_items("KSM", NULL, c);
+        return add_rule(c, RULE_DEFAULT_NAME, &built_in, &rule);
 }
 
-static int check_range(const struct item *item, uint64_t n, void *field)
+void conf_done(struct conf *c)
 {
-        if (n < item->min || n > item->max)
-                return -ERANGE;
-        *(uint64_t *) field = n;
-        return 0;
+        for (size_t i = 0; i < c->n_rules; i++)
+                rule_done(&c->rules[i]);
+        for (size_t i = 0; i < c->n_files; i++)
+                free(c->files[i]);
+        settings_done(&c->settings);
+        free(c->rules);
+        free(c->files);
+        *c = (struct conf) {};
 }
 
-static int parse_number(const struct item *item, const char *value, void *field)
+static struct rule *find_rule(const struct conf *c, const char *name)
 {
-        uint64_t n;
-        int r;
-
-        r = parse_uint64(value, &n);
-        return r < 0 ? r : check_range(item, n, field);
+        for (size_t i = 0; i < c->n_rules; i++)
+                if (streq(c->rules[i].name, name))
+                        return &c->rules[i];
+        return NULL;
 }
 
-static int parse_size(const struct item *item, const char *value, void *field)
+const struct rule *conf_find_rule(const struct conf *c, const char *name)
 {
-        uint64_t n;
-        int r;
-
-        r = parse_bytes(value, &n);
-        return r < 0 ? r : check_range(item, n, field);
-}
-
-static int parse_boolean_or_unset(const struct item *item, const char *value, void *field)
-{
-        bool b;
-        int r;
-
-        if (streq(value, "")) {
-                *(int *) field = -1;
-                return 0;
-        }
-        r = parse_boolean(value, &b);
-        if (r < 0)
-                return r;
-        *(int *) field = b;
-        return 0;
-}
-
-#define FIELD(name) offsetof(struct conf, name)
-static const struct item items[] = {
-        { "Daemon", "Mechanism", parse_mechanism, FIELD(mechanism), "auto", "auto, direct, ksm or observe" },
-        { "Daemon", "BookkeepingMax", parse_size, FIELD(bookkeeping_max_bytes), "64M",
-          "a size from 1M to 64G", MIB, 65536 * MIB },
-        { "Daemon", "LogLevel", parse_log_level, FIELD(log_level), "info",
-          "err, warning, notice, info or debug" },
-        { "KSM", "PagesToScan", parse_number, FIELD(ksm_pages_to_scan), "2000",
-          "a number from 1 to 1000000", 1, 1000000 },
-        { "KSM", "SleepMilliSec", parse_number, FIELD(ksm_sleep_millisecs), "0",
-          "a number from 0 to 60000", 0, 60000 },
-        { "KSM", "UseZeroPages", parse_boolean_or_unset, FIELD(ksm_use_zero_pages), "",
-          "yes, no, or nothing for what the kernel has" },
-};
-
-static int assign(const struct item *item, const char *value, struct conf *c)
-{
-        return item->parse(item, *value ? value : item->initial, (char *) c + item->offset);
-}
-
-void conf_init(struct conf *c)
-{
-        for (size_t i = 0; i < ELEMENTSOF(items); i++)
-                (void) assign(items + i, "", c);
+        return find_rule(c, name);
 }
 
 static bool is_private(const char *name)
@@ -136,101 +80,153 @@ static bool is_private(const char *name)
         return strncmp(name, "X-", 2) == 0;
 }
 
-static bool section_is_known(const char *section)
+static int enter_rule(struct reader *reader, const struct ini_place *place)
 {
-        for (size_t i = 0; i < ELEMENTSOF(items); i++)
-                if (streq(items[i].section, section))
-                        return true;
-        return false;
+        const char *name = place->section + strlen(RULE_PREFIX);
+        const struct conf_origin origin = { reader->file, place->line };
+        int r;
+
+        if (!rule_name_is_valid(name))
+                return log_error_errno(-EINVAL,
+                                       "%s:%u: [%s]: not a name of a rule; write up to %u letters, digits "
+                                       "and \"-_.:@\"",
+                                       place->name, place->line, place->section, RULE_NAME_MAX);
+        reader->rule = find_rule(reader->conf, name);
+        if (reader->rule) {
+                if (!reader->rule->origin.file)
+                        reader->rule->origin = origin;
+                return 0;
+        }
+        r = add_rule(reader->conf, name, &origin, &reader->rule);
+        if (r == -E2BIG)
+                return log_error_errno(r, "%s:%u: more than %u rules", place->name, place->line, RULES_MAX);
+        return r < 0 ? log_oom() : 0;
 }
 
 static int on_section(const struct ini_place *place, void *userdata)
 {
-        if (!section_is_known(place->section) && !is_private(place->section))
-                log_warning("%s:%u: section [%s] is not known and ignored; [Daemon] and [KSM] are",
+        struct reader *reader = userdata;
+
+        reader->rule = NULL;
+        if (strncmp(place->section, RULE_PREFIX, strlen(RULE_PREFIX)) == 0)
+                return enter_rule(reader, place);
+        if (!streq(place->section, "Daemon") && !streq(place->section, "KSM") && !is_private(place->section))
+                log_warning("%s:%u: section [%s] is not known and ignored; [Daemon], [KSM] and [Rule NAME] "
+                            "are",
                             place->name, place->line, place->section);
+        return 0;
+}
+
+static int not_understood(const struct ini_place *place, const struct conf_item *item, const char *value,
+                          int error)
+{
+        if (error == -ENOMEM)
+                return log_oom();
+        if (error == -E2BIG)
+                return log_error_errno(error, "%s:%u: %s=: more than %u patterns in one rule, or %u "
+                                       "settings in all",
+                                       place->name, place->line, item->key, RULE_PATTERNS_MAX,
+                                       SETTINGS_MAX);
+        return log_error_errno(-EINVAL, "%s:%u: %s=%s: not understood; write %s", place->name, place->line,
+                               item->key, value, item->expected);
+}
+
+static int remember(const struct reader *reader, const struct ini_place *place, const char *key,
+                    const char *value)
+{
+        const struct conf_origin origin = { reader->file, place->line };
+
+        return settings_add(&reader->conf->settings, place->section, key, value, &origin);
+}
+
+static int assign_scalar(const struct reader *reader, const struct ini_place *place,
+                         const struct conf_item *item, const char *value, void *base)
+{
+        int r;
+
+        r = conf_item_assign(item, *value ? value : conf_item_initial(item, reader->rule), base);
+        if (r < 0)
+                return r;
+        settings_remove(&reader->conf->settings, place->section, item->key);
+        return *value ? remember(reader, place, item->key, value) : 0;
+}
+
+/* The next of several patterns; a blank that belongs to one has a backslash before it. */
+static char *take_word(char **s)
+{
+        char *word = *s + strspn(*s, BLANKS), *end = word;
+
+        while (*end && !strchr(BLANKS, *end))
+                end += *end == '\\' && end[1] ? 2 : 1;
+        *s = *end ? end + 1 : end;
+        *end = '\0';
+        return word;
+}
+
+static int assign_list(const struct reader *reader, const struct ini_place *place,
+                       const struct conf_item *item, const char *value, void *base)
+{
+        _cleanup_(freep) char *copy = strdup(value);
+        char *p = copy, *word;
+        int r;
+
+        if (!copy)
+                return -ENOMEM;
+        if (!*value) {
+                rule_patterns_done((struct rule_patterns *) ((char *) base + item->offset));
+                settings_remove(&reader->conf->settings, place->section, item->key);
+                return 0;
+        }
+        while (*(word = take_word(&p))) {
+                r = conf_item_assign(item, word, base);
+                if (r >= 0)
+                        r = remember(reader, place, item->key, word);
+                if (r < 0)
+                        return r;
+        }
         return 0;
 }
 
 static int on_assign(const struct ini_place *place, const char *key, const char *value, void *userdata)
 {
-        struct conf *c = userdata;
+        const struct reader *reader = userdata;
+        const char *section = reader->rule ? "Rule" : place->section;
+        const struct conf_item *item = conf_item_find(section, key);
+        void *base = reader->rule ? (void *) reader->rule : (void *) reader->conf;
+        bool known = reader->rule || streq(section, "Daemon") || streq(section, "KSM");
+        int r;
 
-        for (size_t i = 0; i < ELEMENTSOF(items); i++) {
-                if (!streq(items[i].section, place->section) || !streq(items[i].key, key))
-                        continue;
-                if (assign(items + i, value, c) < 0)
-                        return log_error_errno(-EINVAL, "%s:%u: %s=%s: not understood; write %s",
-                                               place->name, place->line, key, value, items[i].expected);
+        if (!item) {
+                if (known && !is_private(key))
+                        log_warning("%s:%u: %s= is not known in [%s] and ignored; see mergememd.conf(5)",
+                                    place->name, place->line, key, place->section);
                 return 0;
         }
-        if (section_is_known(place->section) && !is_private(key))
-                log_warning("%s:%u: %s= is not known in [%s] and ignored; see mergememd.conf(5)",
-                            place->name, place->line, key, place->section);
+        r = (item->list ? assign_list : assign_scalar)(reader, place, item, value, base);
+        return r < 0 ? not_understood(place, item, value, r) : 0;
+}
+
+static int add_file(struct conf *c, const char *name, const char **ret)
+{
+        char **files, *copy;
+
+        files = reallocarray(c->files, c->n_files + 1, sizeof(char *));
+        if (!files)
+                return -ENOMEM;
+        c->files = files;
+        copy = strdup(name);
+        if (!copy)
+                return -ENOMEM;
+        *ret = c->files[c->n_files++] = copy;
         return 0;
 }
 
 int conf_parse(const char *name, const char *text, size_t size, struct conf *c)
 {
         static const struct ini_handler handler = { on_section, on_assign };
-        struct conf result = *c;
-        int r;
+        struct reader reader = { .conf = c };
 
-        r = ini_parse(name, text, size, &handler, &result);
-        if (r < 0)
-                return r;
-        *c = result;
-        return 0;
-}
-
-static int read_file(const char *path, char **ret, size_t *ret_size)
-{
-        _cleanup_(closep) int fd = -EBADF;
-        _cleanup_(freep) char *text = NULL;
-        size_t size = 0;
-
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (fd < 0)
-                return -errno;
-        text = malloc(FILE_BYTES_MAX + 1);
-        if (!text)
-                return -ENOMEM;
-
-        for (;;) {
-                ssize_t n = read(fd, text + size, FILE_BYTES_MAX + 1 - size);
-
-                if (n < 0)
-                        return -errno;
-                if (n == 0)
-                        break;
-                size += (size_t) n;
-                if (size > FILE_BYTES_MAX)
-                        return -EFBIG;
-        }
-        *ret = TAKE_PTR(text);
-        *ret_size = size;
-        return 0;
-}
-
-int conf_load(const char *path, struct conf *ret)
-{
-        _cleanup_(freep) char *text = NULL;
-        struct conf c;
-        size_t size = 0;
-        int r;
-
-        r = read_file(path, &text, &size);
-        if (r == -ENOENT)
-                return r;
-        if (r == -EFBIG)
-                return log_error_errno(r, "%s: larger than 1 MiB; that is no configuration file", path);
-        if (r < 0)
-                return log_error_errno(r, "%s: cannot be read: %m", path);
-
-        conf_init(&c);
-        r = conf_parse(path, text, size, &c);
-        if (r < 0)
-                return r;
-        *ret = c;
-        return 0;
+        if (add_file(c, name, &reader.file) < 0)
+                return log_oom();
+        return ini_parse(name, text, size, &handler, &reader);
 }

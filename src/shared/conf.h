@@ -1,43 +1,65 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <stddef.h>
-#include <stdint.h>
+#include "shared/macro.h"
+#include "shared/rule.h"
+#include "shared/setting.h"
 
 /* mergememd.conf(5). Parsed into a fresh object and taken over whole or not at all. */
 
-enum mechanism {
-        MECHANISM_AUTO,
-        MECHANISM_DIRECT,
-        MECHANISM_KSM,
-        MECHANISM_OBSERVE,
-        MECHANISM_MAX_,
-        MECHANISM_INVALID_ = -1,
-};
-const char *mechanism_to_string(enum mechanism m);
-enum mechanism mechanism_from_string(const char *s);
-
 struct conf {
-        enum mechanism mechanism;       /* [Daemon] Mechanism= */
-        uint64_t bookkeeping_max_bytes; /* [Daemon] BookkeepingMax=, 1M ... 64G */
-        int log_level;                  /* [Daemon] LogLevel= */
+        /* [Daemon] */
+        enum mechanism mechanism;       /* Mechanism= */
+        uint64_t interval_usec;         /* IntervalSec=, of the rule "default" */
+        unsigned cpu_quota_percent;     /* CpuQuota=, of one core */
+        uint64_t max_frames;            /* MaxFrames=, 0: what mergemod has */
+        uint64_t bookkeeping_max_bytes; /* BookkeepingMax=, 1M ... 64G */
+        bool on_battery;                /* OnBattery= */
+        int log_level;                  /* LogLevel= */
+        unsigned log_mask;              /* LogMask=, CONF_LOG_* */
+        uint64_t history_usec;          /* HistorySec= */
 
         /* [KSM]: what ksmd is set to while there is work. */
-        uint64_t ksm_pages_to_scan;   /* PagesToScan=, 1 ... 1000000 */
-        uint64_t ksm_sleep_millisecs; /* SleepMilliSec=, 0 ... 60000 */
-        int ksm_use_zero_pages;       /* UseZeroPages=, -1: leave as the kernel has it */
+        uint64_t ksm_pages_to_scan;    /* PagesToScan=, 1 ... 1000000 */
+        uint64_t ksm_sleep_millisecs;  /* SleepMilliSec=, 0 ... 60000 */
+        int ksm_smart_scan;            /* SmartScan=, -1: leave as the kernel has it; so below */
+        int ksm_advisor;               /* Advisor=, 0 none, 1 scan-time, -1 */
+        int ksm_use_zero_pages;        /* UseZeroPages=, -1 */
+        int ksm_merge_across_nodes;    /* MergeAcrossNodes=, -1 */
+        uint64_t ksm_max_page_sharing; /* MaxPageSharing=, 2 ... 1000000; 0: leave */
+
+        /* In the order in which they were first named; the first is the one called "default". */
+        struct rule *rules;
+        size_t n_rules;
+
+        struct settings settings;
+        char **files;
+        size_t n_files;
 };
 
-/* The defaults: Mechanism=auto, BookkeepingMax=64M, LogLevel=info, PagesToScan=2000, SleepMilliSec=0.
- * An empty assignment returns to them. */
-void conf_init(struct conf *c);
+/* LogMask=, bits. */
+enum {
+        CONF_LOG_RESULTS = 1 << 0,
+        CONF_LOG_SELECTION = 1 << 1,
+        CONF_LOG_MAPS = 1 << 2,
+        CONF_LOG_GROUPS = 1 << 3,
+};
 
-/* Reads @path over the defaults into *@ret, which stays untouched on failure. Unknown sections and
- * keys: a warning with file and line. Wrong values and lines that cannot be read: an error with
- * file and line, and -EINVAL. A file above 1 MiB is -EFBIG. All that has been logged; only -ENOENT,
- * a missing file, is left to the caller. */
+/* The defaults, with the rule "default", which merges pages of zeros only. 0 or -ENOMEM. */
+int conf_init(struct conf *c);
+void conf_done(struct conf *c);
+
+/* Reads one text, @name in messages, over what *@c has. Unknown sections and keys: a warning with file
+ * and line. Wrong values and lines that cannot be read: an error with file and line, and -EINVAL; -E2BIG
+ * for too many rules or settings. On failure *@c is good for conf_done() only. */
+int conf_parse(const char *name, const char *text, size_t size, struct conf *c);
+
+/* What can only be said when all is read: whether each rule may do what it says. 0 or -EINVAL, logged
+ * with file and line. */
+int conf_check(const struct conf *c);
+
+/* Reads @path over the defaults into *@ret, which stays untouched on failure. A file above 1 MiB is
+ * -EFBIG. All that has been logged; only -ENOENT, a missing file, is left to the caller. */
 int conf_load(const char *path, struct conf *ret);
 
-/* What conf_load() is made of, for tests: one text, its name for messages. *@c, initialized or from
- * an earlier file, stays untouched on failure. */
-int conf_parse(const char *name, const char *text, size_t size, struct conf *c);
+const struct rule *conf_find_rule(const struct conf *c, const char *name);

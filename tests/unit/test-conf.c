@@ -28,14 +28,41 @@ static int parse(const char *text, size_t size, struct conf *c, char **ret_messa
         return r;
 }
 
+static void init(struct conf *c)
+{
+        g_assert_cmpint(conf_init(c), ==, 0);
+}
+
 static void expect_defaults(const struct conf *c)
 {
+        const struct rule *rule;
+
         g_assert_cmpint(c->mechanism, ==, MECHANISM_AUTO);
         g_assert_cmpuint(c->bookkeeping_max_bytes, ==, 64 << 20);
         g_assert_cmpint(c->log_level, ==, LOG_INFO);
         g_assert_cmpuint(c->ksm_pages_to_scan, ==, 2000);
         g_assert_cmpuint(c->ksm_sleep_millisecs, ==, 0);
         g_assert_cmpint(c->ksm_use_zero_pages, ==, -1);
+        g_assert_cmpuint(c->interval_usec, ==, 60000000);
+        g_assert_cmpuint(c->cpu_quota_percent, ==, 5);
+        g_assert_cmpuint(c->max_frames, ==, 0);
+        g_assert_true(c->on_battery);
+        g_assert_cmpuint(c->log_mask, ==, CONF_LOG_RESULTS);
+        g_assert_cmpuint(c->history_usec, ==, UINT64_C(604800000000));
+        g_assert_cmpint(c->ksm_smart_scan, ==, -1);
+        g_assert_cmpint(c->ksm_advisor, ==, -1);
+        g_assert_cmpint(c->ksm_merge_across_nodes, ==, -1);
+        g_assert_cmpuint(c->ksm_max_page_sharing, ==, 0);
+        g_assert_cmpuint(c->settings.n, ==, 0);
+
+        g_assert_cmpuint(c->n_rules, ==, 1);
+        rule = conf_find_rule(c, RULE_DEFAULT_NAME);
+        g_assert_true(rule == c->rules);
+        g_assert_true(rule_is_default(rule));
+        g_assert_cmpint(rule->merge, ==, RULE_MERGE_YES);
+        g_assert_true(rule->zero_only);
+        g_assert_cmpuint(rule->interval_usec, ==, 0);
+        g_assert_false(rule_names_processes(rule));
 }
 
 static void test_mechanism(void)
@@ -70,9 +97,9 @@ static void test_good(void)
                 "SleepMilliSec=60000\n"
                 "UseZeroPages=off";
         g_autofree char *messages = NULL;
-        struct conf c;
+        _cleanup_(conf_done) struct conf c = {};
 
-        conf_init(&c);
+        init(&c);
         expect_defaults(&c);
         g_assert_cmpint(parse(text, strlen(text), &c, &messages), ==, 0);
         g_assert_cmpstr(messages, ==, "");
@@ -93,9 +120,9 @@ static void test_empty_assignment(void)
                 "[Daemon]\nMechanism=\nBookkeepingMax= \nLogLevel=\n"
                 "[KSM]\nPagesToScan=\nSleepMilliSec=\nUseZeroPages=\n";
         g_autofree char *a = NULL, *b = NULL;
-        struct conf c;
+        _cleanup_(conf_done) struct conf c = {};
 
-        conf_init(&c);
+        init(&c);
         g_assert_cmpint(parse(first, strlen(first), &c, &a), ==, 0);
         g_assert_cmpint(c.ksm_use_zero_pages, ==, 1);
         g_assert_cmpint(parse(second, strlen(second), &c, &b), ==, 0);
@@ -110,14 +137,15 @@ static void test_unknown(void)
                 "[Deamon]\nMechanism=nonsense\n"
                 "[KSM]\nPagesToScan=8\n";
         g_autofree char *messages = NULL;
-        struct conf c;
+        _cleanup_(conf_done) struct conf c = {};
 
-        conf_init(&c);
+        init(&c);
         g_assert_cmpint(parse(text, strlen(text), &c, &messages), ==, 0);
         g_assert_cmpstr(messages, ==,
                 "a.conf:2: Mechanisms= is not known in [Daemon] and ignored; see mergememd.conf(5)\n"
                 "a.conf:3: PagesToScan= is not known in [Daemon] and ignored; see mergememd.conf(5)\n"
-                "a.conf:4: section [Deamon] is not known and ignored; [Daemon] and [KSM] are\n");
+                "a.conf:4: section [Deamon] is not known and ignored; "
+                "[Daemon], [KSM] and [Rule NAME] are\n");
         g_assert_cmpint(c.mechanism, ==, MECHANISM_AUTO);
         g_assert_cmpuint(c.ksm_pages_to_scan, ==, 8);
 }
@@ -148,6 +176,27 @@ static void test_bad(void)
                 { "[KSM]\nUseZeroPages=maybe\n",
                   "a.conf:2: UseZeroPages=maybe: not understood; "
                   "write yes, no, or nothing for what the kernel has\n" },
+                { "[KSM]\nAdvisor=magic\n",
+                  "a.conf:2: Advisor=magic: not understood; "
+                  "write none, scan-time, or nothing for what the kernel has\n" },
+                { "[KSM]\nMaxPageSharing=1\n",
+                  "a.conf:2: MaxPageSharing=1: not understood; "
+                  "write a number from 2 to 1000000, or nothing for what the kernel has\n" },
+                { "[Daemon]\nIntervalSec=999ms\n",
+                  "a.conf:2: IntervalSec=999ms: not understood; write a time from 1s to 1d\n" },
+                { "[Daemon]\nCpuQuota=0%\n",
+                  "a.conf:2: CpuQuota=0%: not understood; write whole percents, 1% to 6400%\n" },
+                { "[Daemon]\nCpuQuota=5\n",
+                  "a.conf:2: CpuQuota=5: not understood; write whole percents, 1% to 6400%\n" },
+                { "[Daemon]\nMaxFrames=0\n",
+                  "a.conf:2: MaxFrames=0: not understood; "
+                  "write a number from 1, or nothing for what mergemod has\n" },
+                { "[Daemon]\nLogMask=16\n",
+                  "a.conf:2: LogMask=16: not understood; write a number from 0 to 15\n" },
+                { "[Daemon]\nOnBattery=perhaps\n",
+                  "a.conf:2: OnBattery=perhaps: not understood; write yes or no\n" },
+                { "[Daemon]\nHistorySec=53w\n",
+                  "a.conf:2: HistorySec=53w: not understood; write a time from 0 to 52w\n" },
                 { "Mechanism=ksm\n",
                   "a.conf:1: assignment outside of any section; put it below a [NAME]\n" },
                 { "[Daemon]\nMechanism\n",
@@ -165,18 +214,12 @@ static void test_bad(void)
         };
 
         for (size_t i = 0; i < ELEMENTSOF(samples); i++) {
-                g_autofree char *text = g_strconcat("[KSM]\nPagesToScan=7\n", samples[i].text, NULL);
-                g_autofree char *alone = NULL, *messages = NULL;
-                struct conf c;
+                g_autofree char *messages = NULL;
+                _cleanup_(conf_done) struct conf c = {};
 
-                conf_init(&c);
-                g_assert_cmpint(parse(samples[i].text, strlen(samples[i].text), &c, &alone), ==, -EINVAL);
-                g_assert_cmpstr(alone, ==, samples[i].message);
-
-                /* Taken over whole or not at all. */
-                if (samples[i].text[0] == '[')
-                        g_assert_cmpint(parse(text, strlen(text), &c, &messages), ==, -EINVAL);
-                expect_defaults(&c);
+                init(&c);
+                g_assert_cmpint(parse(samples[i].text, strlen(samples[i].text), &c, &messages), ==, -EINVAL);
+                g_assert_cmpstr(messages, ==, samples[i].message);
         }
 }
 
@@ -184,9 +227,9 @@ static void test_limits(void)
 {
         g_autoptr(GString) s = g_string_new("[Daemon]\n");
         g_autofree char *a = NULL, *b = NULL, *e = NULL;
-        struct conf c;
+        _cleanup_(conf_done) struct conf c = {};
 
-        conf_init(&c);
+        init(&c);
         for (unsigned i = 0; i < 4095; i++)
                 g_string_append_c(s, '#');
         g_assert_cmpint(parse(s->str, s->len, &c, &a), ==, 0);
@@ -196,7 +239,6 @@ static void test_limits(void)
 
         g_assert_cmpint(parse("[KSM]\n#\0\n", 9, &c, &e), ==, -EINVAL);
         g_assert_cmpstr(e, ==, "a.conf:2: NUL byte; this is not a text file\n");
-        expect_defaults(&c);
 }
 
 static void test_load(void)
@@ -204,7 +246,7 @@ static void test_load(void)
         g_autofree char *dir = g_dir_make_tmp("mergemem-conf-XXXXXX", NULL);
         g_autofree char *path = g_build_filename(dir, "mergememd.conf", NULL);
         g_autofree char *large = g_strnfill(1 << 20, '\n');
-        struct conf c = { .log_level = 4711 };
+        _cleanup_(conf_done) struct conf c = { .log_level = 4711 };
         int fd = open("/dev/null", O_WRONLY | O_CLOEXEC), saved = dup(STDERR_FILENO);
 
         g_assert_cmpint(dup2(fd, STDERR_FILENO), ==, STDERR_FILENO);
@@ -215,16 +257,21 @@ static void test_load(void)
         g_assert_cmpint(conf_load(path, &c), ==, -EINVAL);
         g_assert_cmpint(conf_load("/dev/zero", &c), ==, -EFBIG);
         g_assert_cmpint(c.log_level, ==, 4711);
+        g_assert_true(g_file_set_contents(path, "[Rule x]\n", -1, NULL));
+        g_assert_cmpint(conf_load(path, &c), ==, -EINVAL);
+        g_assert_cmpint(c.log_level, ==, 4711);
 
         g_assert_true(g_file_set_contents(path, large, 1 << 20, NULL));
         g_assert_cmpint(conf_load(path, &c), ==, 0);
         expect_defaults(&c);
         /* Over the defaults, not over what was there. */
+        conf_done(&c);
         c.ksm_pages_to_scan = 4711;
         g_assert_true(g_file_set_contents(path, "[Daemon]\nMechanism=observe\n", -1, NULL));
         g_assert_cmpint(conf_load(path, &c), ==, 0);
         g_assert_cmpint(c.mechanism, ==, MECHANISM_OBSERVE);
         g_assert_cmpuint(c.ksm_pages_to_scan, ==, 2000);
+        conf_done(&c);
         /* A masked file. */
         g_assert_cmpint(conf_load("/dev/null", &c), ==, 0);
         expect_defaults(&c);
@@ -235,6 +282,19 @@ static void test_load(void)
         g_assert_cmpint(g_rmdir(dir), ==, 0);
 }
 
+/* None of these is a default. */
+static void disturb(struct conf *c)
+{
+        c->mechanism = MECHANISM_OBSERVE;
+        c->interval_usec = c->bookkeeping_max_bytes = c->history_usec = c->max_frames = 1;
+        c->cpu_quota_percent = 1;
+        c->on_battery = false;
+        c->log_level = LOG_ERR;
+        c->log_mask = 2;
+        c->ksm_pages_to_scan = c->ksm_sleep_millisecs = c->ksm_max_page_sharing = 1;
+        c->ksm_smart_scan = c->ksm_advisor = c->ksm_use_zero_pages = c->ksm_merge_across_nodes = 1;
+}
+
 /* The packaged file says of each key what the program has built in, and the manual knows the key. */
 static void test_packaged(void)
 {
@@ -242,8 +302,7 @@ static void test_packaged(void)
         g_auto(GStrv) lines = NULL;
         g_autoptr(GString) text = g_string_new(NULL);
         unsigned n_keys = 0;
-        /* None of these is a default. */
-        struct conf c = { MECHANISM_OBSERVE, 1 << 20, LOG_ERR, 1, 1, 1 };
+        _cleanup_(conf_done) struct conf c = {};
 
         g_assert_true(g_file_get_contents(SOURCE_ROOT "/systemd/mergememd.conf", &packaged, NULL, NULL));
         g_assert_true(g_file_get_contents(SOURCE_ROOT "/man/mergememd.conf.5.scd", &manual, NULL, NULL));
@@ -260,9 +319,12 @@ static void test_packaged(void)
                 } else
                         g_string_append_printf(text, "%s\n", *line);
         }
-        g_assert_cmpuint(n_keys, ==, 6);
+        g_assert_cmpuint(n_keys, ==, 16);
+        init(&c);
+        disturb(&c);
         g_assert_cmpint(parse(text->str, text->len, &c, &messages), ==, 0);
         g_assert_cmpstr(messages, ==, "");
+        settings_done(&c.settings);
         expect_defaults(&c);
 }
 
