@@ -233,8 +233,8 @@ static void test_day(void)
                         struct day d;
 
                         day_run(&d, seed, sizes[i], true);
-                        g_test_message("%ju pages: %ju of %ju looks, at most %ju us a minute, %ju merged, after "
-                                       "%ju s at most",
+                        g_test_message("%ju pages: %ju of %ju looks, at most %ju us a minute, %ju merged, "
+                                       "after %ju s at most",
                                        (uintmax_t) sizes[i], (uintmax_t) d.n_looks, (uintmax_t) d.n_listed,
                                        (uintmax_t) d.most_in_minute, (uintmax_t) d.n_merged,
                                        (uintmax_t) (d.worst_merge_usec / SEC));
