@@ -199,9 +199,8 @@ const char *selector_cgroup_of(const struct selector *s, const struct mm_process
         return NULL;
 }
 
-/* How much of @cgroup is the path of @unit; 0 if it is in none of that name. The kernel's own names are
- * told apart by an underscore. */
-static size_t unit_path_length(const char *cgroup, const char *unit)
+/* The kernel's own names are told apart by an underscore. */
+size_t cgroup_unit_length(const char *cgroup, const char *unit)
 {
         size_t n = strlen(unit);
 
@@ -223,7 +222,7 @@ char *selector_cgroup_path(const struct selector *s, const char *cgroup)
 
                 if (v->kind == SELECTOR_CGROUP && cgroup_contains(v->text, cgroup))
                         return strdup(v->text);
-                n = v->kind == SELECTOR_UNIT ? unit_path_length(cgroup, v->text) : 0;
+                n = v->kind == SELECTOR_UNIT ? cgroup_unit_length(cgroup, v->text) : 0;
                 if (n > 0)
                         return strndup(cgroup, n);
         }

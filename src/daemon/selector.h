@@ -78,6 +78,9 @@ const struct selector_value *selector_unseen(const struct selector *s, bool libr
 /* Whether @cgroup is @parent or below it. */
 bool cgroup_contains(const char *parent, const char *cgroup);
 
+/* How much of @cgroup is the path of @unit; 0 if it is in none of that name. */
+size_t cgroup_unit_length(const char *cgroup, const char *unit);
+
 /* The cgroup of the selection that @p is in, for TRUST_CGROUP; NULL if none. */
 const char *selector_cgroup_of(const struct selector *s, const struct mm_process *p, const char *unit);
 

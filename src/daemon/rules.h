@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lib/procfs.h"
+#include "shared/conf.h"
+
+/* Which rule decides about a process, and about a library in it. Pure functions.
+ *
+ * Of the rules that match, one with Merge=never decides before all others. Else the most specific one
+ * does: the kinds are compared in the order of enum rule_kind, and at the first that tells two rules
+ * apart, one that has it is before one that has not, and a name written out is before a pattern; of
+ * cgroups the deeper is before both. If nothing tells them apart the later rule decides. */
+
+/* A process as rules see it. */
+struct rule_subject {
+        const struct mm_process *process;
+        const char *unit;  /* its systemd unit; NULL: none */
+        const char *user;  /* name of its real user; NULL: not known, and no name matches */
+        bool exe_verified; /* the program's path leads us to the very file that it runs */
+};
+
+/* Whether all that @r asks of a process is so; Shlib= is not looked at. A path can be anything in a mount
+ * namespace of one's own: Exe= matches verified programs only, but for Merge=never, where any with that
+ * path will do. */
+bool rule_match_process(const struct rule *r, const struct rule_subject *s);
+
+/* Whether @r is about the library at @path; true without Shlib=. */
+bool rule_match_library(const struct rule *r, const char *path);
+
+/* The rule for all memory of the process that no rule with Shlib= is about. Never NULL: the default one
+ * matches everything. */
+const struct rule *rules_for_process(const struct conf *c, const struct rule_subject *s);
+
+/* The rule for memory of the library at @path in it. */
+const struct rule *rules_for_library(const struct conf *c, const struct rule_subject *s, const char *path);
+
+/* The cgroup directory that @r matched, for TrustDomain=cgroup: the deepest if there are several. 0 and a
+ * new string, -ENXIO if there is none, -ENOMEM. */
+int rule_cgroup_path(const struct rule *r, const struct rule_subject *s, char **ret);
+
+/* How often @r is worked on. */
+uint64_t rule_interval_usec(const struct conf *c, const struct rule *r);
