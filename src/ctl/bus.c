@@ -53,7 +53,8 @@ int bus_connect(const struct options *o, sd_bus **ret)
                 return r == -EACCES || r == -EPERM ? MERGEMEM_EXIT_NOT_PERMITTED : MERGEMEM_EXIT_UNREACHABLE;
         }
 
-        r = sd_bus_set_allow_interactive_authorization(bus, true);
+        /* Who waits at a terminal can be asked for a password; a script had rather be refused at once. */
+        r = sd_bus_set_allow_interactive_authorization(bus, isatty(STDIN_FILENO) > 0);
         if (r < 0)
                 return bus_error_report(NULL, r);
         *ret = TAKE_PTR(bus);

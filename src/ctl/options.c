@@ -23,6 +23,7 @@ enum {
         OPTION_MECHANISM,
         OPTION_NO_BLOCK,
         OPTION_NO_LEGEND,
+        OPTION_OTHERS,
         OPTION_PID,
         OPTION_SHLIB,
         OPTION_TRUST,
@@ -46,6 +47,8 @@ const struct option_info option_table[] = {
         { "user", OPTION_USER, "NAME", false, OPTION_GROUP_SELECTOR, SELECTING, "Name or number of a user" },
         { "all", OPTION_ALL, NULL, false, OPTION_GROUP_SELECTOR, SELECTING,
           "Every process; compare across owners" },
+        { "others", OPTION_OTHERS, NULL, false, OPTION_GROUP_SELECTOR, SELECTING,
+          "Not root: also other users' processes" },
 
         { "trust", OPTION_TRUST, "DOMAIN", false, OPTION_GROUP_JOB, SCANNING,
           "Who may share: user, cgroup, system" },
@@ -126,6 +129,9 @@ static int option_apply(struct options *o, int id, const char *value)
                 return selector_add(&o->what, SELECTOR_USER, value);
         case OPTION_ALL:
                 o->what.all = true;
+                return 0;
+        case OPTION_OTHERS:
+                o->what.others = true;
                 return 0;
         case OPTION_TRUST:
                 return selector_set_trust(&o->what, value);

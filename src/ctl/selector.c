@@ -209,6 +209,11 @@ int selector_append(const struct selector *s, sd_bus_message *m)
                 if (r < 0)
                         return r;
         }
+        if (s->others) {
+                r = sd_bus_message_append(m, "{sv}", "others", "b", true);
+                if (r < 0)
+                        return r;
+        }
         if (s->force) {
                 r = sd_bus_message_append(m, "{sv}", "force", "b", true);
                 if (r < 0)

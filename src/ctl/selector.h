@@ -26,6 +26,7 @@ struct selector {
         size_t n_pids;
         bool all;
         bool force;
+        bool others;
         const char *trust;     /* NULL: the service's default */
         const char *mechanism; /* NULL: the service's choice */
 };

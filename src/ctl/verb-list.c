@@ -55,7 +55,7 @@ int verb_list(const struct options *o)
                 log_error("Unknown list '%s'.", o->args[0]);
                 return MERGEMEM_EXIT_USAGE;
         }
-        if (!list->takes_selector && !selector_is_empty(&o->what)) {
+        if (!list->takes_selector && (!selector_is_empty(&o->what) || o->what.others)) {
                 log_error("'list %s' takes no selector.", list->name);
                 return MERGEMEM_EXIT_USAGE;
         }

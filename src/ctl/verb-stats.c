@@ -104,6 +104,7 @@ static int append_figures(struct json_document *d, const struct output *out, con
                 { .key = "cpu_usage_nsec", .type = COLUMN_NUMBER },
                 { .key = "ksmd_cpu_usage_nsec", .type = COLUMN_NUMBER },
                 { .key = "last_scan_usec", .type = COLUMN_NUMBER },
+                { .key = "exact", .type = COLUMN_BOOLEAN },
         };
 
         return json_append_row(d, out, columns, ELEMENTSOF(columns), (struct cell[]){
@@ -123,6 +124,7 @@ static int append_figures(struct json_document *d, const struct output *out, con
                 { .number = s->cpu_usage_nsec },
                 { .number = s->ksmd_cpu_usage_nsec },
                 { .number = s->last_scan_usec },
+                { .number = s->exact },
         });
 }
 
@@ -259,6 +261,8 @@ static int print_summary(const struct output *out, const struct stats *s, uint64
                     FORMAT_SPAN(s->cpu_usage_nsec / NSEC_PER_USEC),
                     FORMAT_SPAN(s->ksmd_cpu_usage_nsec / NSEC_PER_USEC));
         summary_add(&sum, "Last scan:", "%s", ago);
+        if (!s->exact)
+                summary_add(&sum, "Rounded:", "%s", "as everybody may see it; root sees all");
         return sum.error < 0 ? sum.error : table_print(t);
 }
 
@@ -273,6 +277,31 @@ static uint64_t now_realtime_usec(void)
 
         (void) clock_gettime(CLOCK_REALTIME, &ts);
         return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / NSEC_PER_USEC;
+}
+
+/* For root, and who else may know without being asked for a password: the exact totals. Others keep the
+ * rounded ones. */
+static int read_exact(sd_bus *bus, struct stats *s)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int status, r;
+
+        status = manager_call_new(bus, "Totals", NULL, &call);
+        if (status != MERGEMEM_EXIT_DONE)
+                return status;
+        r = sd_bus_message_set_allow_interactive_authorization(call, false);
+        if (r >= 0)
+                r = sd_bus_call(bus, call, 0, &error, &reply);
+        if (r < 0)
+                return bus_error_status(error.name, r) == MERGEMEM_EXIT_NOT_PERMITTED
+                               ? MERGEMEM_EXIT_DONE
+                               : bus_error_report(&error, r);
+        r = stats_read(reply, s);
+        if (r < 0)
+                return bus_bad_reply(r);
+        s->exact = true;
+        return MERGEMEM_EXIT_DONE;
 }
 
 int verb_stats(const struct options *o)
@@ -295,5 +324,8 @@ int verb_stats(const struct options *o)
         r = stats_read(reply, &s);
         if (r < 0)
                 return bus_bad_reply(r);
+        status = read_exact(bus, &s);
+        if (status != MERGEMEM_EXIT_DONE)
+                return status;
         return o->quiet ? MERGEMEM_EXIT_DONE : output_status(stats_print(&out, &s, now_realtime_usec()));
 }

@@ -35,9 +35,10 @@ struct stats {
         uint64_t cpu_usage_nsec;
         uint64_t ksmd_cpu_usage_nsec;
         uint64_t last_scan_usec;
+        bool exact; /* else rounded, for who may not see more */
 };
 
-/* From the reply to GetAll. *@s wants stats_done() also if this fails. */
+/* From the reply to GetAll, or to Totals. *@s wants stats_done() also if this fails. */
 int stats_read(sd_bus_message *m, struct stats *s);
 void stats_done(struct stats *s);
 /* @now_usec: since 1970. */

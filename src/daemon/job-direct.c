@@ -2,6 +2,7 @@
 #include <fcntl.h>
 
 #include "daemon/job.h"
+#include "daemon/totals-bus.h"
 #include "lib/device.h"
 #include "shared/log.h"
 #include "shared/names.h"
@@ -50,7 +51,7 @@ static void on_recounted(void *userdata, int error)
                 registry_forget_idle(merged);
         (void) registry_save(merged);
         j->report.metadata_bytes = manager_metadata_bytes(j->manager);
-        manager_emit_totals(j->manager);
+        totals_changed(j->manager);
         manager_refresh(j->manager);
         error = j->direct.error < 0 ? j->direct.error : error;
         if (error < 0 && !j->cancelled) {

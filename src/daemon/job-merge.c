@@ -2,6 +2,7 @@
 #include <stdarg.h>
 
 #include "daemon/job.h"
+#include "daemon/totals-bus.h"
 #include "lib/inject.h"
 #include "shared/log.h"
 #include "shared/names.h"
@@ -32,7 +33,7 @@ static void on_refreshed(void *userdata, int error)
         registry_account(&j->manager->registry, j->n_saved, j->n_shared);
         j->report.metadata_bytes = manager_metadata_bytes(j->manager);
         (void) registry_save(&j->manager->registry);
-        manager_emit_totals(j->manager);
+        totals_changed(j->manager);
         manager_refresh(j->manager);
         job_next_part(j);
 }

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "daemon/job.h"
+#include "daemon/totals-bus.h"
 #include "shared/format.h"
 #include "shared/log.h"
 #include "shared/names.h"
@@ -201,6 +202,7 @@ static void end(struct job *j, enum job_state state)
         log_info("Job %u, %s: %s%s%s", j->id, job_type_to_string(j->type), job_state_to_string(state),
                  j->error_message ? ": " : ".", j->error_message ?: "");
 
+        totals_changed(m);
         if (j->announced) {
                 job_signal(j, "JobRemoved");
                 r = sd_event_add_time_relative(m->event, &j->timer, CLOCK_MONOTONIC, JOB_KEEP_USEC, 0,

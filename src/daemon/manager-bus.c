@@ -4,6 +4,7 @@
 #include "daemon/log-control.h"
 #include "daemon/request.h"
 #include "daemon/subscriber.h"
+#include "daemon/totals-bus.h"
 #include "shared/log.h"
 #include "shared/names.h"
 
@@ -28,43 +29,6 @@ static int get_mechanisms(sd_bus *bus, const char *path, const char *interface, 
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-/* Totals that are computed rather than kept. */
-static uint64_t total(const Manager *m, const char *property)
-{
-        uint64_t gross = manager_saved_frames(m) * MM_PAGE_SIZE;
-        uint64_t metadata = manager_metadata_bytes(m);
-
-        if (streq(property, "SavedBytes"))
-                return gross - MIN(gross, metadata);
-        if (streq(property, "SavedGrossBytes"))
-                return gross;
-        if (streq(property, "MetadataBytes"))
-                return metadata;
-        if (streq(property, "MergedPages"))
-                return registry_merged_pages(&m->registry) + registry_merged_pages(&m->merged);
-        if (streq(property, "SharedFrames"))
-                return m->registry.n_shared + m->merged.n_shared;
-        if (streq(property, "PagesBrokenTotal"))
-                return m->registry.n_broken + m->merged.n_broken;
-        if (streq(property, "CPUUsageNSec"))
-                return manager_cpu_nsec(m);
-        return 0;
-}
-
-static int get_total(sd_bus *bus, const char *path, const char *interface, const char *property,
-                     sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-        return sd_bus_message_append(reply, "t", total(userdata, property));
-}
-
-static int get_registered(sd_bus *bus, const char *path, const char *interface, const char *property,
-                          sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-        Manager *m = userdata;
-
-        return sd_bus_message_append(reply, "u", (uint32_t) m->registry.n_items);
-}
-
 /* Nothing is left to sd-bus's own idea of privilege: each handler asks who calls, see auth.h. */
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
@@ -82,6 +46,8 @@ static const sd_bus_vtable manager_vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListJobs", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(uossda{sv})", jobs),
                                 request_list_jobs, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Totals", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", totals), totals_get_all,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Subscribe", NULL, NULL, subscriber_add, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Unsubscribe", NULL, NULL, subscriber_remove, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("JobNew", SD_BUS_ARGS("u", id, "o", job), 0),
@@ -91,30 +57,21 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("MechanismReason", "s", NULL, offsetof(Manager, mechanism_reason),
                         SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Mechanisms", "a(sbs)", get_mechanisms, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("SavedBytes", "t", get_total, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("SavedGrossBytes", "t", get_total, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("MetadataBytes", "t", get_total, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("SharedFrames", "t", get_total, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("MergedPages", "t", get_total, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("RegisteredProcesses", "u", get_registered, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("PagesScannedTotal", "t", NULL, offsetof(Manager, n_scanned_total), 0),
-        SD_BUS_PROPERTY("PagesMergedTotal", "t", NULL, offsetof(Manager, n_merged_total), 0),
-        SD_BUS_PROPERTY("PagesFailedTotal", "t", NULL, offsetof(Manager, n_failed_total), 0),
-        SD_BUS_PROPERTY("PagesBrokenTotal", "t", get_total, 0, 0),
-        SD_BUS_PROPERTY("CPUUsageNSec", "t", get_total, 0, 0),
-        SD_BUS_PROPERTY("KsmdCPUUsageNSec", "t", NULL, offsetof(Manager, ksmd_cpu_nsec), 0),
-        SD_BUS_PROPERTY("LastScanUSec", "t", NULL, offsetof(Manager, last_scan_usec),
-                        SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("SavedBytes", "t", totals_get_u64, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("SavedGrossBytes", "t", totals_get_u64, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("MetadataBytes", "t", totals_get_u64, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("SharedFrames", "t", totals_get_u64, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("MergedPages", "t", totals_get_u64, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("RegisteredProcesses", "u", totals_get_u32, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("PagesScannedTotal", "t", totals_get_u64, 0, 0),
+        SD_BUS_PROPERTY("PagesMergedTotal", "t", totals_get_u64, 0, 0),
+        SD_BUS_PROPERTY("PagesFailedTotal", "t", totals_get_u64, 0, 0),
+        SD_BUS_PROPERTY("PagesBrokenTotal", "t", totals_get_u64, 0, 0),
+        SD_BUS_PROPERTY("CPUUsageNSec", "t", totals_get_u64, 0, 0),
+        SD_BUS_PROPERTY("KsmdCPUUsageNSec", "t", totals_get_u64, 0, 0),
+        SD_BUS_PROPERTY("LastScanUSec", "t", totals_get_u64, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_VTABLE_END,
 };
-
-void manager_emit_totals(Manager *m)
-{
-        (void) sd_bus_emit_properties_changed(m->bus, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE,
-                                              "SavedBytes", "SavedGrossBytes", "MetadataBytes",
-                                              "SharedFrames", "MergedPages", "RegisteredProcesses",
-                                              "LastScanUSec", NULL);
-}
 
 /* So that whoever explores the bus finds his jobs. */
 static int enumerate_jobs(sd_bus *bus, const char *prefix, void *userdata, char ***ret, sd_bus_error *error)

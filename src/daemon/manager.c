@@ -11,6 +11,7 @@
 #include "daemon/job.h"
 #include "daemon/listing.h"
 #include "daemon/manager.h"
+#include "daemon/totals-bus.h"
 #include "shared/format.h"
 #include "shared/log.h"
 
@@ -74,6 +75,7 @@ Manager *manager_free(Manager *m)
         refresh_stop(&m->refresh);
         worker_free(m->worker);
         sd_event_source_disable_unref(m->refresh_source);
+        sd_event_source_disable_unref(m->publish_source);
         registry_done(&m->registry);
         registry_done(&m->merged);
         sd_bus_track_unref(m->subscribers);
@@ -190,7 +192,7 @@ static void on_refreshed(void *userdata, int error)
                 refresh_start(&m->refresh, &m->merged, m->worker, on_refreshed, m);
                 return;
         }
-        manager_emit_totals(m);
+        totals_changed(m);
         manager_notify_status(m);
 }
 
@@ -200,7 +202,7 @@ static int on_refresh(sd_event_source *source, uint64_t usec, void *userdata)
 
         /* With nothing merged the next merge starts this again. */
         if (m->registry.n_items == 0 && m->merged.n_items == 0) {
-                manager_emit_totals(m);
+                totals_changed(m);
                 manager_notify_status(m);
                 return 0;
         }

@@ -6,6 +6,7 @@
 
 #include "daemon/auth.h"
 #include "daemon/refresh.h"
+#include "daemon/totals.h"
 #include "lib/hash.h"
 #include "shared/conf.h"
 
@@ -70,6 +71,9 @@ struct Manager {
         uint64_t n_scanned_total, n_merged_total, n_failed_total;
         uint64_t ksmd_cpu_nsec;
         uint64_t last_scan_usec; /* realtime */
+        struct totals published; /* to everybody */
+        uint64_t published_usec; /* 0: not yet */
+        sd_event_source *publish_source;
 };
 
 int manager_new(Manager **ret);
@@ -113,4 +117,3 @@ int manager_choose_mechanism(Manager *m);
 
 /* manager-bus.c */
 int manager_connect_bus(Manager *m);
-void manager_emit_totals(Manager *m);

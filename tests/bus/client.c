@@ -171,16 +171,11 @@ void job_undo(sd_bus *bus, const struct what *what)
         g_free(job);
 }
 
-/* Puts *@ret into the variant of @name in the job's Result; 1 if it is there. */
-static int result_enter(sd_bus *bus, const char *job, const char *name, sd_bus_message **ret,
-                        const char **ret_type)
+/* Puts @m into the variant of @name in its dictionary; 1 if it is there. */
+static int dict_enter(sd_bus_message *m, const char *name, const char **ret_type)
 {
-        sd_bus_message *m = NULL;
         int r;
 
-        g_assert_cmpint(sd_bus_get_property(bus, MERGEMEM_BUS_NAME, job, MERGEMEM_JOB_INTERFACE, "Result",
-                                            NULL, &m, "a{sv}"),
-                        >=, 0);
         g_assert_cmpint(sd_bus_message_enter_container(m, 'a', "{sv}"), >, 0);
         while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
                 const char *key, *type;
@@ -189,7 +184,6 @@ static int result_enter(sd_bus *bus, const char *job, const char *name, sd_bus_m
                 if (streq(key, name)) {
                         g_assert_cmpint(sd_bus_message_peek_type(m, NULL, &type), >, 0);
                         g_assert_cmpint(sd_bus_message_enter_container(m, 'v', type), >, 0);
-                        *ret = m;
                         *ret_type = type;
                         return 1;
                 }
@@ -197,6 +191,22 @@ static int result_enter(sd_bus *bus, const char *job, const char *name, sd_bus_m
                 g_assert_cmpint(sd_bus_message_exit_container(m), >, 0);
         }
         g_assert_cmpint(r, ==, 0);
+        return 0;
+}
+
+/* Puts *@ret into the variant of @name in the job's Result; 1 if it is there. */
+static int result_enter(sd_bus *bus, const char *job, const char *name, sd_bus_message **ret,
+                        const char **ret_type)
+{
+        sd_bus_message *m = NULL;
+
+        g_assert_cmpint(sd_bus_get_property(bus, MERGEMEM_BUS_NAME, job, MERGEMEM_JOB_INTERFACE, "Result",
+                                            NULL, &m, "a{sv}"),
+                        >=, 0);
+        if (dict_enter(m, name, ret_type)) {
+                *ret = m;
+                return 1;
+        }
         sd_bus_message_unref(m);
         return 0;
 }
@@ -279,15 +289,44 @@ bool job_owner(sd_bus *bus, const char *job, const char *kind, const char *name,
         return found;
 }
 
-uint64_t manager_figure(sd_bus *bus, const char *property, char type)
+static uint64_t read_figure(sd_bus_message *m, char type)
 {
         uint64_t value = 0;
         uint32_t small = 0;
 
-        g_assert_cmpint(sd_bus_get_property_trivial(bus, MERGEMEM_BUS_NAME, MERGEMEM_PATH,
-                                                    MERGEMEM_MANAGER_INTERFACE, property, NULL, type,
-                                                    type == 'u' ? (void *)&small : (void *)&value), >=, 0);
+        g_assert_cmpint(sd_bus_message_read_basic(m, type, type == 'u' ? (void *)&small : (void *)&value), >,
+                        0);
         return type == 'u' ? small : value;
+}
+
+uint64_t manager_figure(sd_bus *bus, const char *name, char type)
+{
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        sd_bus_message *m = NULL;
+        const char *contents;
+        uint64_t value;
+
+        if (sd_bus_call_method(bus, MERGEMEM_BUS_NAME, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE, "Totals",
+                               &error, &m, NULL) < 0)
+                g_error("Totals: %s", error.message);
+        if (!dict_enter(m, name, &contents))
+                g_error("no total \"%s\"", name);
+        value = read_figure(m, type);
+        sd_bus_message_unref(m);
+        return value;
+}
+
+uint64_t manager_published(sd_bus *bus, const char *property, char type)
+{
+        sd_bus_message *m = NULL;
+        uint64_t value;
+
+        g_assert_cmpint(sd_bus_get_property(bus, MERGEMEM_BUS_NAME, MERGEMEM_PATH,
+                                            MERGEMEM_MANAGER_INTERFACE, property, NULL, &m,
+                                            type == 'u' ? "u" : "t"), >=, 0);
+        value = read_figure(m, type);
+        sd_bus_message_unref(m);
+        return value;
 }
 
 char *manager_string(sd_bus *bus, const char *property)

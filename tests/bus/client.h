@@ -48,5 +48,7 @@ bool job_owner(sd_bus *bus, const char *job, const char *kind, const char *name,
 
 char *job_string(sd_bus *bus, const char *job, const char *property);
 double job_progress(sd_bus *bus, const char *job);
-uint64_t manager_figure(sd_bus *bus, const char *property, char type);
+/* One of the totals, of type u or t: exact as root sees it, and as everybody sees it. */
+uint64_t manager_figure(sd_bus *bus, const char *name, char type);
+uint64_t manager_published(sd_bus *bus, const char *property, char type);
 char *manager_string(sd_bus *bus, const char *property);

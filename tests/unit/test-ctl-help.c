@@ -167,6 +167,7 @@ static void test_program(void)
         RUNS(2, "", "--frobnicate");
         RUNS(2, "", "list", "everything");
         RUNS(2, "", "list", "jobs", "--all");
+        RUNS(2, "", "list", "jobs", "--others");
         RUNS(2, "", "merge");
         RUNS(5, "", "--bus=unix:path=/nonexistent/bus");
         RUNS(5, "", "merge", "--all", "--bus=unix:path=/nonexistent/bus");

@@ -58,9 +58,11 @@ static void test_good(void)
         g_assert_false(o.legend);
         options_done(&o);
 
-        g_assert_cmpint(PARSE(&o, "unmerge", "--all", "--force", "-H", "root@far", "--json"), ==, 0);
+        g_assert_cmpint(PARSE(&o, "unmerge", "--all", "--others", "--force", "-H", "root@far", "--json"), ==,
+                        0);
         g_assert_true(o.what.all);
         g_assert_true(o.what.force);
+        g_assert_true(o.what.others);
         g_assert_cmpstr(o.host, ==, "root@far");
         g_assert_cmpint(o.json, ==, JSON_PRETTY);
         options_done(&o);

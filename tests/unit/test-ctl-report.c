@@ -293,6 +293,7 @@ static void test_stats(void)
                 .cpu_usage_nsec = 1200000000,
                 .ksmd_cpu_usage_nsec = 850000,
                 .last_scan_usec = UINT64_C(1750000000000000),
+                .exact = true,
         };
 
         assert_stats(JSON_OFF, &s,
@@ -305,6 +306,19 @@ static void test_stats(void)
                 "Merged:     18300 pages, 3 failed, 63 broken by writes since\n"
                 "CPU time:   1.2s mergememd, 850us ksmd\n"
                 "Last scan:  3min 2s ago (Sun 2025-06-15 15:06:40 UTC)\n");
+        s.exact = false;
+        assert_stats(JSON_OFF, &s,
+                "Mechanism:  ksm (the kernel has it, and processes can be registered by ptrace,\n"
+                "            mind you)\n"
+                "Saved:      63.9 MiB (65.2 MiB before 1.3 MiB of bookkeeping)\n"
+                "Sharing:    18234 pages on 1287 frames\n"
+                "Registered: 1 process\n"
+                "Scanned:    208000 pages\n"
+                "Merged:     18300 pages, 3 failed, 63 broken by writes since\n"
+                "CPU time:   1.2s mergememd, 850us ksmd\n"
+                "Last scan:  3min 2s ago (Sun 2025-06-15 15:06:40 UTC)\n"
+                "Rounded:    as everybody may see it; root sees all\n");
+        s.exact = true;
         assert_stats(JSON_SHORT, &s,
                 "{\"version\":\"0.1\",\"mechanism\":\"ksm\",\"mechanism_reason\":"
                 "\"the kernel has it, and processes can be registered by ptrace, mind you\","
@@ -312,7 +326,7 @@ static void test_stats(void)
                 "\"shared_frames\":1287,\"merged_pages\":18234,\"registered_processes\":1,"
                 "\"pages_scanned_total\":208000,\"pages_merged_total\":18300,\"pages_failed_total\":3,"
                 "\"pages_broken_total\":63,\"cpu_usage_nsec\":1200000000,\"ksmd_cpu_usage_nsec\":850000,"
-                "\"last_scan_usec\":1750000000000000,"
+                "\"last_scan_usec\":1750000000000000,\"exact\":true,"
                 "\"mechanisms\":[{\"name\":\"ksm\",\"works\":true,\"reason\":\"the kernel has it\"}]}\n");
 }
 

@@ -75,6 +75,7 @@ static void test_empty(void)
 
         /* These choose no process. */
         s.force = true;
+        s.others = true;
         g_assert_cmpint(selector_set_trust(&s, "system"), ==, 0);
         g_assert_cmpint(selector_set_mechanism(&s, "ksm"), ==, 0);
         g_assert_true(selector_is_empty(&s));
@@ -90,14 +91,14 @@ static void test_empty(void)
 static void test_append(void)
 {
         struct fake_bus f;
-        struct selector s = { .all = true, .force = true };
+        struct selector s = { .all = true, .force = true, .others = true };
         sd_bus_message *m;
-        static const char *const expected[7] = {
-                "comm", "shlib", "pid", "all", "force", "trust", "mechanism",
+        static const char *const expected[8] = {
+                "comm", "shlib", "pid", "all", "others", "force", "trust", "mechanism",
         };
-        const char *keys[7], *comm[2], *shlib, *trust, *mechanism;
+        const char *keys[8], *comm[2], *shlib, *trust, *mechanism;
         uint32_t x, y;
-        int all, force;
+        int all, force, others;
 
         fake_bus_open(&f);
         g_assert_cmpint(selector_add(&s, SELECTOR_COMM, "one"), ==, 0);
@@ -112,14 +113,15 @@ static void test_append(void)
         g_assert_cmpint(selector_append(&s, m), >=, 0);
         fake_bus_seal(m);
         g_assert_cmpstr(sd_bus_message_get_signature(m, true), ==, "a{sv}");
-        g_assert_cmpint(sd_bus_message_read(m, "a{sv}", 7,
+        g_assert_cmpint(sd_bus_message_read(m, "a{sv}", 8,
                                             &keys[0], "as", 2, &comm[0], &comm[1],
                                             &keys[1], "as", 1, &shlib,
                                             &keys[2], "au", 2, &x, &y,
                                             &keys[3], "b", &all,
-                                            &keys[4], "b", &force,
-                                            &keys[5], "s", &trust,
-                                            &keys[6], "s", &mechanism), >, 0);
+                                            &keys[4], "b", &others,
+                                            &keys[5], "b", &force,
+                                            &keys[6], "s", &trust,
+                                            &keys[7], "s", &mechanism), >, 0);
         for (size_t i = 0; i < ELEMENTSOF(keys); i++)
                 g_assert_cmpstr(keys[i], ==, expected[i]);
         g_assert_cmpstr(comm[0], ==, "one");
@@ -128,6 +130,7 @@ static void test_append(void)
         g_assert_cmpuint(x, ==, 12);
         g_assert_cmpuint(y, ==, 4194304);
         g_assert_true(all);
+        g_assert_true(others);
         g_assert_true(force);
         g_assert_cmpstr(trust, ==, "cgroup");
         g_assert_cmpstr(mechanism, ==, "observe");
