@@ -88,6 +88,7 @@ static void on_grouped(void *userdata, const union worker_packet *row)
         /* A merge whose worker was replaced comes by a second time. */
         if (j->grouped)
                 return;
+        job_figures_row(j, row);
         switch (row->header.type) {
         case WORKER_ROW_OWNER:
                 (void) report_add_owner(r, &row->owner,
@@ -132,6 +133,7 @@ static void on_group_done(void *userdata, int error)
                 return;
         }
         j->grouped = true;
+        job_figures_clear(j);
         clock_gettime(CLOCK_REALTIME, &ts);
         j->manager->last_scan_usec = (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
         if (j->type == JOB_MERGE)
@@ -322,6 +324,7 @@ static void begin_part(struct job *j)
 
         if (j->part == 0) {
                 report_restart(&j->report);
+                job_figures_begin(j);
                 j->grouped = false;
         }
         j->report.n_processes = 0;

@@ -111,6 +111,7 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
         enum exclusion why;
         int r;
 
+        account_seen(&m->account, p->pid, p->start_ticks);
         if (p->kernel_thread && streq(p->comm, "ksmd"))
                 m->ksmd_pid = p->pid;
         selected = selector_match(&j->selector, p, unit);
@@ -152,6 +153,7 @@ static void on_list_done(void *userdata, int error)
                 job_fail_errno(j, error, "Cannot read the list of processes");
                 return;
         }
+        account_pass_end(&j->manager->account, j->pass);
         missing = selector_unseen(&j->selector, false);
         if (missing) {
                 fail_missing(j, missing);
@@ -191,6 +193,7 @@ static void on_resolve_done(void *userdata, int error)
                          j->selector.values[j->resolve.next].text);
                 return;
         }
+        j->pass = account_pass_begin(&j->manager->account);
         r = process_list_new(j->manager->event, j->manager->proc_fd, on_process, on_list_done, j, &j->list);
         if (r < 0)
                 job_fail_errno(j, r, "Cannot read the list of processes");

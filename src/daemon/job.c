@@ -139,6 +139,7 @@ static void stop_working(struct job *j)
         job_clear_targets(j);
         job_clear_ranges(j);
         free(TAKE_PTR(j->adopt.ranges));
+        job_figures_clear(j);
 }
 
 struct job *job_free(struct job *j)
@@ -192,6 +193,8 @@ static void end(struct job *j, enum job_state state)
         Manager *m = j->manager;
         int r;
 
+        if (j->started_usec > 0)
+                job_figures_end(j);
         stop_working(j);
         j->report.duration_usec = j->started_usec > 0 ? now_usec() - j->started_usec : 0;
         if (state == JOB_DONE)
@@ -309,5 +312,5 @@ int job_ranges_append(struct job *j, uint32_t target, const struct worker_range 
 void job_count(struct job *j, struct registry *registry, worker_done_t done)
 {
         refresh_stop(&j->manager->refresh);
-        refresh_start(&j->refresh, registry, j->manager->worker, done, j);
+        refresh_start(&j->refresh, registry, &j->manager->account, j->manager->worker, done, j);
 }

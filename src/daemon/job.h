@@ -97,6 +97,13 @@ struct job {
                 bool running;               /* the call can be cancelled */
         } direct;
         struct refresh refresh;
+        /* The worker's numbers of owners, while it tells whose memory is whose. */
+        struct {
+                struct account_line **owners;
+                size_t n_owners;
+        } figures;
+        uint64_t pass;     /* over all processes, in the books */
+        uint64_t cpu_nsec; /* that was used when it began */
         struct job_target *busy; /* that the running call is about */
 
         /* While children are looked for. */
@@ -119,6 +126,11 @@ struct job {
 
 const char *job_type_to_string(enum job_type type);
 const char *job_state_to_string(enum job_state state);
+/* Whether it merges or unmerges; the others only look. */
+static inline bool job_changes(enum job_type type)
+{
+        return type == JOB_MERGE || type == JOB_UNMERGE;
+}
 static inline bool job_is_over(const struct job *j)
 {
         return j->state >= JOB_DONE;
@@ -165,6 +177,12 @@ int job_call_target(struct job *j, struct job_target *t, const union worker_pack
                     worker_done_t done);
 /* Whether @error is one that another try may not meet; then it is under way. */
 bool job_retry(struct job *j, int error);
+
+/* job-figures.c: groups -> the books. Once a first part begins; for each row of groups; at the end. */
+void job_figures_begin(struct job *j);
+void job_figures_row(struct job *j, const union worker_packet *row);
+void job_figures_clear(struct job *j);
+void job_figures_end(struct job *j);
 
 /* job-merge.c: groups -> shared memory. Ends in job_next_part(). */
 void job_merge(struct job *j);

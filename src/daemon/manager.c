@@ -78,6 +78,7 @@ Manager *manager_free(Manager *m)
         sd_event_source_disable_unref(m->publish_source);
         registry_done(&m->registry);
         registry_done(&m->merged);
+        account_done(&m->account);
         sd_bus_track_unref(m->subscribers);
         auth_done(&m->auth);
         sd_bus_flush_close_unref(m->bus);
@@ -189,7 +190,7 @@ static void on_refreshed(void *userdata, int error)
 
         /* First what KSM has, then what mergemod has merged. */
         if (m->refresh.registry == &m->registry && m->merged.n_items > 0) {
-                refresh_start(&m->refresh, &m->merged, m->worker, on_refreshed, m);
+                refresh_start(&m->refresh, &m->merged, &m->account, m->worker, on_refreshed, m);
                 return;
         }
         totals_changed(m);
@@ -209,8 +210,8 @@ static int on_refresh(sd_event_source *source, uint64_t usec, void *userdata)
         (void) sd_event_source_set_time_relative(source, REFRESH_USEC);
         (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
         /* Jobs that change something count for themselves. */
-        if (!m->refresh.running && (!m->running || m->running->type == JOB_ESTIMATE))
-                refresh_start(&m->refresh, &m->registry, m->worker, on_refreshed, m);
+        if (!m->refresh.running && (!m->running || !job_changes(m->running->type)))
+                refresh_start(&m->refresh, &m->registry, &m->account, m->worker, on_refreshed, m);
         return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "daemon/account.h"
 #include "daemon/auth.h"
 #include "daemon/refresh.h"
 #include "daemon/totals.h"
@@ -50,6 +51,7 @@ struct Manager {
         pid_t ksmd_pid;
         struct registry registry; /* with KSM */
         struct registry merged;   /* by mergemod */
+        struct account account;
         sd_event_source *refresh_source;
         struct refresh refresh;
 

@@ -15,6 +15,8 @@ static void on_row(void *userdata, const union worker_packet *row)
 {
         struct refresh *r = userdata;
         struct registered *g = registry_find(r->registry, r->pid, r->start_ticks);
+        size_t n = (row->header.size - sizeof(row->ksm_row)) / sizeof(row->ksm_row.counts[0]);
+        uint64_t n_broken = r->registry->n_broken;
 
         if (row->header.type != WORKER_ROW_KSM || row->ksm_row.error < 0)
                 return;
@@ -22,10 +24,15 @@ static void on_row(void *userdata, const union worker_packet *row)
         if (!g)
                 return;
         r->merging_pages += row->ksm_row.merging_pages;
+        if (n <= r->first_range && r->first_range <= g->n_ranges)
+                account_count(r->account, g->pid, g->start_ticks, g->ranges + r->first_range - n,
+                              row->ksm_row.counts, n);
         if (r->first_range < g->n_ranges)
                 return;
         registry_refreshed(r->registry, g, r->merging_pages + row->ksm_row.zero_pages,
                            row->ksm_row.rmap_items);
+        account_counted(r->account, r->registry->kind, g->pid, g->start_ticks, row->ksm_row.zero_pages,
+                        r->registry->n_broken - n_broken);
 }
 
 static void on_done(void *userdata, int error)
@@ -82,11 +89,12 @@ static void next(struct refresh *r)
                 finish(r, k);
 }
 
-void refresh_start(struct refresh *r, struct registry *registry, struct worker *worker, worker_done_t done,
-                   void *userdata)
+void refresh_start(struct refresh *r, struct registry *registry, struct account *account,
+                   struct worker *worker, worker_done_t done, void *userdata)
 {
         *r = (struct refresh) {
                 .registry = registry,
+                .account = account,
                 .worker = worker,
                 .done = done,
                 .userdata = userdata,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "daemon/account.h"
 #include "daemon/registry.h"
 #include "daemon/worker.h"
 
@@ -8,6 +9,7 @@
 
 struct refresh {
         struct registry *registry;
+        struct account *account;
         struct worker *worker;
         worker_done_t done;
         void *userdata;
@@ -21,6 +23,6 @@ struct refresh {
 };
 
 /* @done is called with 0 or an error of the worker, maybe before this returns. */
-void refresh_start(struct refresh *r, struct registry *registry, struct worker *worker, worker_done_t done,
-                   void *userdata);
+void refresh_start(struct refresh *r, struct registry *registry, struct account *account,
+                   struct worker *worker, worker_done_t done, void *userdata);
 void refresh_stop(struct refresh *r);

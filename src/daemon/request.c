@@ -139,16 +139,25 @@ int request_job(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return r < 0 ? r : auth_check(userdata, m, q.action, start_job, error);
 }
 
+static enum listing_kind kind_of(sd_bus_message *m)
+{
+        const char *member = sd_bus_message_get_member(m);
+
+        return streq(member, "ListLibraries") ? LISTING_LIBRARIES
+               : streq(member, "ListOwners")  ? LISTING_OWNERS
+               : streq(member, "ListCgroups") ? LISTING_CGROUPS
+                                              : LISTING_PROCESSES;
+}
+
 static int start_list(Manager *manager, sd_bus_message *m, enum auth_action granted, sd_bus_error *error)
 {
         _cleanup_(request_done) struct request q = {};
-        bool libraries = streq(sd_bus_message_get_member(m), "ListLibraries");
         int r;
 
         r = request_read(manager, m, &q, error);
         if (r < 0)
                 return r;
-        r = listing_new(manager, libraries, &q.selector, m);
+        r = listing_new(manager, kind_of(m), &q.selector, m);
         if (r == -ENOBUFS)
                 return sd_bus_error_setf(error, MERGEMEM_ERROR_LIMITS, "%u lists are being made already.",
                                          LISTINGS_MAX);

@@ -28,6 +28,7 @@ struct round_range {
         uint32_t owner;  /* index into round.owners */
         bool whole;      /* belongs to a file: registered as a whole or not at all */
         bool registered; /* with KSM, when it was looked at */
+        uint32_t n_pages, n_duplicates, n_zero;
 };
 
 struct round_target {
@@ -94,6 +95,10 @@ int round_scan(struct worker_child *w, const struct worker_target *t, const char
 int round_list(struct worker_child *w, const struct worker_target *t, int dir_fd);
 struct round_target *round_find_target(struct round *r, uint32_t index);
 struct round_range *round_find_range(struct round_target *t, uint64_t address);
+
+/* worker-figures.c: what the round has found, as rows. */
+int round_send_owners(struct worker_child *w);
+int round_send_parts(struct worker_child *w);
 
 /* worker-group.c */
 int round_group(struct worker_child *w);

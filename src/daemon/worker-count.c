@@ -11,7 +11,7 @@
 
 struct counting {
         struct worker_child *w;
-        uint64_t n_merged, n_shared;
+        uint64_t n_merged, n_shared, n_zero;
 };
 
 /* Only a page that is mapped more than once can be KSM's; its flags say whether it is. */
@@ -22,6 +22,7 @@ static int count_pages(void *userdata, const struct mm_page *pages, size_t n)
         for (size_t i = 0; i < n; i++) {
                 uint64_t flags;
 
+                c->n_zero += (pages[i].flags & MM_PAGE_ZERO) != 0;
                 if ((pages[i].flags & (MM_PAGE_PRESENT | MM_PAGE_FILE | MM_PAGE_ZERO)) != MM_PAGE_PRESENT ||
                     pages[i].frame == 0)
                         continue;
@@ -80,6 +81,7 @@ static int count_direct(void *userdata, const struct mm_page *pages, size_t n)
                         continue;
                 if ((pages[i].flags & MM_PAGE_ZERO) != 0) {
                         c->n_merged++;
+                        c->n_zero++;
                         continue;
                 }
                 if ((pages[i].flags & MM_PAGE_FILE) == 0 || pages[i].frame == 0)
@@ -123,11 +125,19 @@ static int count(struct worker_child *w, const struct worker_ranges *ranges, int
         int r;
 
         r = mm_pagemap_open(dir_fd, &pagemap);
-        for (uint32_t i = 0; i < ranges->n && r >= 0; i++)
+        for (uint32_t i = 0; i < ranges->n && r >= 0; i++) {
+                const struct counting before = c;
+
                 r = mm_pages_walk(pagemap, ranges->ranges[i].start, ranges->ranges[i].end, 0,
                                   direct ? count_direct : count_pages, &c, NULL);
+                ret->counts[i] = (struct worker_range_count) {
+                        .n_merged = (uint32_t) (c.n_merged - before.n_merged),
+                        .n_zero = (uint32_t) (c.n_zero - before.n_zero),
+                };
+        }
         if (r < 0)
                 return r;
+        ret->header.size += (uint32_t) (ranges->n * sizeof(ret->counts[0]));
         ret->merging_pages = c.n_merged;
         ret->shared_frames = c.n_shared;
         return 0;

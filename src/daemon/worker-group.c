@@ -85,12 +85,11 @@ static void mark_freeable(struct round *r, struct mm_group *g)
         }
 }
 
-static struct round_owner *owner_of(struct round *r, const struct mm_record *record)
+static struct round_range *range_of(struct round *r, const struct mm_record *record)
 {
         struct round_target *t = round_find_target(r, record->target);
-        struct round_range *range = t ? round_find_range(t, (uint64_t) record->page * MM_PAGE_SIZE) : NULL;
 
-        return range ? &r->owners[range->owner] : NULL;
+        return t ? round_find_range(t, (uint64_t) record->page * MM_PAGE_SIZE) : NULL;
 }
 
 /* Writes a group's saving down to the owners whose frames would go. */
@@ -98,7 +97,7 @@ static void attribute(struct round *r, const struct mm_group *g, size_t saving, 
 {
         for (size_t i = 0; i < g->n_pages && saving > 0; i += same_frame(g, i)) {
                 const struct mm_record *record = &g->records[i];
-                struct round_owner *o;
+                struct round_range *range;
 
                 if ((record->flags & (MM_RECORD_FREEABLE | MM_RECORD_KSM)) != MM_RECORD_FREEABLE)
                         continue;
@@ -106,11 +105,11 @@ static void attribute(struct round *r, const struct mm_group *g, size_t saving, 
                 t->n_duplicates++;
                 t->n_zero += g->zero;
                 t->n_anonymous += (record->flags & MM_RECORD_FILE_AREA) == 0;
-                o = owner_of(r, record);
-                if (!o)
+                range = range_of(r, record);
+                if (!range)
                         continue;
-                o->n_duplicates++;
-                o->n_zero += g->zero;
+                range->n_duplicates++;
+                range->n_zero += g->zero;
         }
 }
 
@@ -144,28 +143,6 @@ static struct domain_figures *find_domain(struct domains *d, uint32_t domain)
 static void domains_done(struct domains *d)
 {
         free(d->items);
-}
-
-static int send_owners(struct worker_child *w)
-{
-        for (size_t i = 0; i < w->round.n_owners; i++) {
-                const struct round_owner *o = &w->round.owners[i];
-                union worker_packet row;
-                int r;
-
-                if (o->n_pages == 0)
-                        continue;
-                worker_packet_init(&row, WORKER_ROW_OWNER, sizeof(row.owner));
-                row.owner.kind = o->kind;
-                row.owner.n_pages = o->n_pages;
-                row.owner.n_duplicates = o->n_duplicates;
-                row.owner.n_zero = o->n_zero;
-                worker_packet_text(&row, o->name);
-                r = worker_child_send(w, &row);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
 }
 
 static int send_domains(struct worker_child *w, const struct domains *d)
@@ -228,7 +205,9 @@ int round_group(struct worker_child *w)
                 }
         }
 
-        k = send_owners(w);
+        k = round_send_owners(w);
+        if (k >= 0)
+                k = round_send_parts(w);
         if (k < 0)
                 return k;
         k = send_domains(w, &domains);

@@ -17,6 +17,8 @@ union worker_packet {
         struct worker_scanned scanned;
         struct worker_matched matched;
         struct worker_owner owner;
+        struct worker_parts parts;
+        struct worker_places places;
         struct worker_domain domain;
         struct worker_total total;
         struct worker_plan plan;

@@ -22,7 +22,7 @@ enum worker_call {
         WORKER_BEGIN,      /* worker_begin: forget the last round, start one */
         WORKER_LIBRARY,    /* worker_library + text: look only at this library's memory (one more) */
         WORKER_SCAN,       /* worker_target + fd: look at a process -> WORKER_ROW_SCANNED, _MATCHED */
-        WORKER_GROUP,      /* none: -> WORKER_ROW_OWNER, _DOMAIN, _TOTAL */
+        WORKER_GROUP,      /* none: -> WORKER_ROW_OWNER, _PARTS, _PLACES, _DOMAIN, _TOTAL */
         WORKER_PLAN,       /* worker_plan: choose what to merge -> WORKER_ROW_PLANNED per process */
         WORKER_REGISTER,   /* worker_ranges + fd: madvise(MADV_MERGEABLE) -> _ADVISED */
         WORKER_UNREGISTER, /* worker_ranges + fd: madvise(MADV_UNMERGEABLE) -> _ADVISED */
@@ -45,6 +45,8 @@ enum worker_reply {
         WORKER_ROW_SCANNED,
         WORKER_ROW_MATCHED,
         WORKER_ROW_OWNER,
+        WORKER_ROW_PARTS,
+        WORKER_ROW_PLACES,
         WORKER_ROW_DOMAIN,
         WORKER_ROW_TOTAL,
         WORKER_ROW_PLANNED,
@@ -129,9 +131,39 @@ struct worker_matched {
 
 struct worker_owner {
         struct worker_header header;
-        uint32_t kind; /* enum mm_owner_kind */
-        uint32_t padding;
+        uint32_t kind;  /* enum mm_owner_kind */
+        uint32_t index; /* that parts and places name it by */
+        struct mm_file_id file;
         uint64_t n_pages, n_duplicates, n_zero;
+};
+
+/* More of them take several packets. */
+#define WORKER_PARTS_MAX 512U
+
+/* A process's memory by owner. Comes after all owners. */
+struct worker_part {
+        uint32_t owner;
+        uint32_t n_pages, n_duplicates, n_zero;
+};
+struct worker_parts {
+        struct worker_header header;
+        uint32_t index; /* of the process */
+        uint32_t n;
+        struct worker_part parts[];
+};
+
+/* Where each owner's memory lies, ascending; between two places of one owner is nobody else's. Comes
+ * after the parts. */
+struct worker_place {
+        uint64_t start, end;
+        uint32_t owner;
+        uint32_t padding;
+};
+struct worker_places {
+        struct worker_header header;
+        uint32_t index;
+        uint32_t n;
+        struct worker_place places[];
 };
 
 struct worker_domain {
@@ -227,12 +259,18 @@ struct worker_measured {
         uint64_t n_gone;          /* pages of the plan that vanished or changed meanwhile */
 };
 
+/* Of one range. */
+struct worker_range_count {
+        uint32_t n_merged; /* by mergemod, zero pages included; by KSM, without those */
+        uint32_t n_zero;   /* zero pages, whoever has put them there */
+};
 struct worker_ksm_row {
         struct worker_header header;
         uint64_t rmap_items, merging_pages, zero_pages;
         uint64_t shared_frames; /* mergemod's that no process had that was counted before */
         int32_t mergeable; /* as in mm_ksm_process */
         int32_t error;
+        struct worker_range_count counts[]; /* of a count: for each range that was asked for */
 };
 
 struct worker_library_row {

@@ -346,7 +346,8 @@ static int scan_piece(struct scanning *s, const struct mm_range *range, const st
                 return k;
         if (r->scan.n_looked == looked)
                 return 0;
-        r->owners[found.owner].n_pages += r->scan.n_looked - looked;
+        found.n_pages = (uint32_t) (r->scan.n_looked - looked);
+        r->owners[found.owner].n_pages += found.n_pages;
         return add_range(s->target, &found);
 }
 

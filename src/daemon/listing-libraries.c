@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/account-bus.h"
+#include "daemon/listing.h"
+#include "lib/owner.h"
+#include "shared/format.h"
+
+/* Libraries are asked for from each process's map of memory: also those that nobody has looked at yet. */
+
+struct listing_library {
+        struct mm_file_id file;
+        char *path;
+        uint32_t n_processes;
+        uint64_t private_bytes;
+        size_t last_process; /* that it was counted for, from 1 */
+};
+
+void listing_libraries_done(struct listing *l)
+{
+        for (size_t i = 0; i < l->n_rows; i++)
+                free(l->rows[i].path);
+        free(l->rows);
+}
+
+static const struct account_line *find_owner(const struct account *a, const struct mm_file_id *file)
+{
+        for (size_t i = 0; i < a->owners.n; i++)
+                if (a->owners.items[i]->kind == MM_OWNER_LIBRARY &&
+                    mm_file_id_equal(&a->owners.items[i]->file, file))
+                        return a->owners.items[i];
+        return NULL;
+}
+
+static int append_library(struct listing *l, const struct listing_library *row)
+{
+        _cleanup_(freep) char *path = bus_text(row->path);
+        const struct account_line *owner = find_owner(&l->manager->account, &row->file);
+        int r;
+
+        if (!path)
+                return -ENOMEM;
+        r = sd_bus_message_open_container(l->reply, 'r', "sttuta{sv}");
+        if (r >= 0)
+                r = sd_bus_message_append(l->reply, "sttut", path, (uint64_t) row->file.dev,
+                                          (uint64_t) row->file.ino, row->n_processes, row->private_bytes);
+        if (r >= 0)
+                r = sd_bus_message_open_container(l->reply, 'a', "{sv}");
+        if (r >= 0)
+                r = account_append(owner && owner->n_processes > 0 ? &owner->sum : NULL, l->reply);
+        if (r >= 0)
+                r = sd_bus_message_close_container(l->reply);
+        return r < 0 ? r : sd_bus_message_close_container(l->reply);
+}
+
+static void append_libraries(struct listing *l)
+{
+        manager_update_account(l->manager);
+        listing_sum_owners(l);
+        for (size_t i = 0; i < l->n_rows; i++) {
+                int r = append_library(l, &l->rows[i]);
+
+                if (r < 0) {
+                        listing_fail(l, r);
+                        return;
+                }
+        }
+        listing_answer(l);
+}
+
+static bool library_is_asked_for(struct listing *l, const struct mm_file_id *file, const char *path)
+{
+        if (!selector_has(&l->selector, SELECTOR_SHLIB))
+                return true;
+        for (size_t i = 0; i < l->selector.n_values; i++) {
+                const struct selector_value *v = &l->selector.values[i];
+
+                if (v->kind == SELECTOR_SHLIB &&
+                    (mm_file_id_known(&v->file) ? mm_file_id_equal(&v->file, file)
+                                                : mm_library_name_match(v->text, path)))
+                        return true;
+        }
+        return false;
+}
+
+static void on_library(void *userdata, const union worker_packet *row)
+{
+        struct listing *l = userdata;
+        const struct worker_library_row *found = &row->library_row;
+        const char *path = worker_packet_get_text((union worker_packet *) row, sizeof(*found));
+        struct listing_library *rows;
+        size_t i;
+
+        if (row->header.type != WORKER_ROW_LIBRARY || !library_is_asked_for(l, &found->file, path))
+                return;
+        for (i = 0; i < l->n_rows && !mm_file_id_equal(&l->rows[i].file, &found->file); i++)
+                ;
+        if (i == l->n_rows) {
+                if (l->n_rows >= LISTING_ROWS_MAX)
+                        return;
+                rows = reallocarray(l->rows, l->n_rows + 1, sizeof(*rows));
+                if (!rows)
+                        return;
+                l->rows = rows;
+                rows[i] = (struct listing_library) { .file = found->file, .path = strdup(path) };
+                if (!rows[i].path)
+                        return;
+                l->n_rows++;
+        }
+        l->rows[i].private_bytes += found->private_bytes;
+        /* A library has several ranges in one process. */
+        if (l->rows[i].last_process != l->next + 1) {
+                l->rows[i].last_process = l->next + 1;
+                l->rows[i].n_processes++;
+        }
+}
+
+static void on_library_done(void *userdata, int error)
+{
+        struct listing *l = userdata;
+        const struct listing_waiting *w = &l->waiting[l->next];
+
+        if (error == -ETIMEDOUT)
+                manager_mark_hung(l->manager, w->pid, w->start_ticks);
+        /* Whatever else: the process ended or refuses to be looked at, and the list goes on. */
+        l->next++;
+        listing_libraries(l);
+}
+
+void listing_libraries(struct listing *l)
+{
+        union worker_packet p;
+        int r;
+
+        if (l->next >= l->n_waiting) {
+                append_libraries(l);
+                return;
+        }
+        worker_packet_init(&p, WORKER_LIST, sizeof(p.target));
+        p.target.pid = l->waiting[l->next].pid;
+        p.target.start_ticks = l->waiting[l->next].start_ticks;
+        p.target.exe = l->waiting[l->next].exe_id;
+        r = worker_call(l->manager->worker, &p, l->waiting[l->next].dir_fd, on_library, on_library_done, l);
+        if (r < 0)
+                listing_fail(l, r);
+}

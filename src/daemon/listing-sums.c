@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/account-bus.h"
+#include "daemon/listing.h"
+#include "lib/owner.h"
+#include "shared/format.h"
+
+/* Rows that are sums over processes: cgroups, and owners of memory. */
+
+struct listing_sum {
+        char *cgroup, *unit;
+        uint32_t n_processes;
+        uint64_t private_bytes;
+        struct account_figures figures;
+};
+
+void listing_cgroups_done(struct listing *l)
+{
+        for (size_t i = 0; i < l->n_sums; i++) {
+                free(l->sums[i].cgroup);
+                free(l->sums[i].unit);
+        }
+        free(l->sums);
+}
+
+static struct listing_sum *add_sum(struct listing *l)
+{
+        struct listing_sum *sums;
+
+        /* In powers of two. */
+        if ((l->n_sums & (l->n_sums - 1)) == 0) {
+                sums = reallocarray(l->sums, MAX(l->n_sums * 2, (size_t) 1), sizeof(*sums));
+                if (!sums)
+                        return NULL;
+                l->sums = sums;
+        }
+        l->sums[l->n_sums] = (struct listing_sum) {};
+        return &l->sums[l->n_sums++];
+}
+
+static int find_cgroup(struct listing *l, const char *cgroup, const char *unit, struct listing_sum **ret)
+{
+        struct listing_sum *sum;
+
+        /* Processes of one cgroup tend to be neighbours. */
+        for (size_t i = l->n_sums; i-- > 0;)
+                if (streq(l->sums[i].cgroup, cgroup)) {
+                        *ret = &l->sums[i];
+                        return 0;
+                }
+        sum = add_sum(l);
+        if (!sum)
+                return -ENOMEM;
+        sum->cgroup = strdup(cgroup);
+        sum->unit = strdup(unit);
+        if (!sum->cgroup || !sum->unit) {
+                free(sum->cgroup);
+                free(sum->unit);
+                l->n_sums--;
+                return -ENOMEM;
+        }
+        *ret = sum;
+        return 0;
+}
+
+int listing_cgroups_add(struct listing *l, const struct mm_process *p, const char *unit)
+{
+        const struct account_process *a = account_find(&l->manager->account, p->pid, p->start_ticks);
+        struct listing_sum *sum;
+        int r;
+
+        r = find_cgroup(l, p->cgroup ?: "", unit ?: "", &sum);
+        if (r < 0)
+                return r;
+        sum->n_processes++;
+        sum->private_bytes += p->rss_anon_bytes;
+        if (a)
+                account_figures_add(&sum->figures, &a->figures);
+        return 0;
+}
+
+void listing_sum_owners(struct listing *l)
+{
+        struct account *a = &l->manager->account;
+
+        account_owners_clear(a);
+        for (size_t i = 0; i < l->n_waiting; i++) {
+                struct account_process *p = account_find(a, l->waiting[i].pid, l->waiting[i].start_ticks);
+
+                if (p)
+                        account_owners_add(p);
+        }
+}
+
+static int end_row(struct listing *l, const struct account_figures *f)
+{
+        int r;
+
+        r = sd_bus_message_open_container(l->reply, 'a', "{sv}");
+        if (r >= 0)
+                r = account_append(f, l->reply);
+        if (r >= 0)
+                r = sd_bus_message_close_container(l->reply);
+        return r < 0 ? r : sd_bus_message_close_container(l->reply);
+}
+
+static int append_owner(struct listing *l, const char *kind, const char *raw_name, uint32_t n_processes,
+                        const struct account_figures *f)
+{
+        _cleanup_(freep) char *name = bus_text(raw_name);
+        int r;
+
+        if (!name)
+                return -ENOMEM;
+        r = sd_bus_message_open_container(l->reply, 'r', "ssua{sv}");
+        if (r >= 0)
+                r = sd_bus_message_append(l->reply, "ssu", kind, name, n_processes);
+        return r < 0 ? r : end_row(l, f);
+}
+
+static int append_cgroup(struct listing *l, const struct listing_sum *sum)
+{
+        _cleanup_(freep) char *name = bus_text(sum->cgroup ?: "");
+        int r;
+
+        if (!name)
+                return -ENOMEM;
+        r = sd_bus_message_open_container(l->reply, 'r', "ssuta{sv}");
+        if (r >= 0)
+                r = sd_bus_message_append(l->reply, "ssut", name, sum->unit ?: "", sum->n_processes,
+                                          sum->private_bytes);
+        return r < 0 ? r : end_row(l, &sum->figures);
+}
+
+/* Who sees all may add up. */
+static bool is_whole(const struct listing *l)
+{
+        return l->selector.n_values == 0 && !l->selector.only_own;
+}
+
+void listing_cgroups(struct listing *l)
+{
+        struct listing_sum others = { .figures = l->total };
+        int r = 0;
+
+        for (size_t i = 0; i < l->n_sums && r >= 0; i++) {
+                account_figures_subtract(&others.figures, &l->sums[i].figures);
+                r = append_cgroup(l, &l->sums[i]);
+        }
+        if (r >= 0 && is_whole(l))
+                r = append_cgroup(l, &others);
+        if (r < 0)
+                listing_fail(l, r);
+        else
+                listing_answer(l);
+}
+
+void listing_owners(struct listing *l)
+{
+        const struct account *a = &l->manager->account;
+        struct account_figures others;
+        int r = 0;
+
+        manager_update_account(l->manager);
+        listing_sum_owners(l);
+        others = a->total;
+        for (size_t i = 0; i < a->owners.n && r >= 0; i++) {
+                const struct account_line *o = a->owners.items[i];
+
+                if (o->n_processes == 0)
+                        continue;
+                account_figures_subtract(&others, &o->sum);
+                r = append_owner(l, mm_owner_kind_name(o->kind), o->name, o->n_processes, &o->sum);
+        }
+        if (r >= 0 && is_whole(l))
+                r = append_owner(l, "others", "", 0, &others);
+        if (r < 0)
+                listing_fail(l, r);
+        else
+                listing_answer(l);
+}
