@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/identity.h"
 #include "daemon/job.h"
 #include "shared/names.h"
 
@@ -103,6 +104,21 @@ static int add_target(struct job *j, struct mm_process *p, const char *unit, boo
         return 0;
 }
 
+/* Whether a rule says never: 1, 0, -errno. What is merged already is given back all the same. */
+static int is_forbidden(struct job *j, const struct mm_process *p, const char *unit)
+{
+        struct rule_subject subject;
+        int r;
+
+        if (j->type == JOB_UNMERGE)
+                return 0;
+        r = identities_subject(j->manager->identities, &j->manager->conf, p, unit, &subject);
+        if (r < 0)
+                return r;
+        j->waits = j->waits || r > 0;
+        return rules_for_process(&j->manager->conf, &subject)->merge == RULE_MERGE_NEVER;
+}
+
 static int on_process(void *userdata, struct mm_process *p, const char *unit)
 {
         struct job *j = userdata;
@@ -120,6 +136,13 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
                 why = EXCLUSION_SELF;
         else if (why == EXCLUSION_NONE && hung)
                 why = EXCLUSION_HUNG;
+        if (selected && why == EXCLUSION_NONE) {
+                r = is_forbidden(j, p, unit);
+                if (r < 0)
+                        return r;
+                if (r > 0)
+                        why = EXCLUSION_RULE;
+        }
 
         /* Kernel threads have no memory: not even worth a line, unless one was asked for. */
         if (selected && why != EXCLUSION_NONE &&
@@ -142,6 +165,29 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
         return 0;
 }
 
+static void on_list_done(void *userdata, int error);
+
+static void list(struct job *j)
+{
+        int r;
+
+        j->pass = account_pass_begin(&j->manager->account);
+        r = process_list_new(j->manager->event, j->manager->proc_fd, on_process, on_list_done, j, &j->list);
+        if (r < 0)
+                job_fail_errno(j, r, "Cannot read the list of processes");
+}
+
+/* What the worker could not find out stays unknown. */
+static void on_names_known(void *userdata, int error)
+{
+        struct job *j = userdata;
+
+        job_clear_targets(j);
+        report_done(&j->report);
+        j->n_expected_pages = 0;
+        list(j);
+}
+
 static void on_list_done(void *userdata, int error)
 {
         struct job *j = userdata;
@@ -154,6 +200,13 @@ static void on_list_done(void *userdata, int error)
                 return;
         }
         account_pass_end(&j->manager->account, j->pass);
+        if (j->waits && !j->listed_again) {
+                j->listed_again = true;
+                error = identities_wait(j->manager->identities, on_names_known, j);
+                if (error < 0)
+                        job_fail_errno(j, error, "Cannot call the worker");
+                return;
+        }
         missing = selector_unseen(&j->selector, false);
         if (missing) {
                 fail_missing(j, missing);
@@ -181,7 +234,6 @@ static void on_list_done(void *userdata, int error)
 static void on_resolve_done(void *userdata, int error)
 {
         struct job *j = userdata;
-        int r;
 
         if (error == -ESRCH) {
                 fail_missing(j, &j->selector.values[j->resolve.next]);
@@ -193,10 +245,7 @@ static void on_resolve_done(void *userdata, int error)
                          j->selector.values[j->resolve.next].text);
                 return;
         }
-        j->pass = account_pass_begin(&j->manager->account);
-        r = process_list_new(j->manager->event, j->manager->proc_fd, on_process, on_list_done, j, &j->list);
-        if (r < 0)
-                job_fail_errno(j, r, "Cannot read the list of processes");
+        list(j);
 }
 
 void job_select(struct job *j)

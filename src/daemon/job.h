@@ -72,6 +72,8 @@ struct job {
 
         struct resolve resolve;
         struct process_list *list;
+        bool waits;        /* what rules ask of some process is not known yet */
+        bool listed_again; /* it has been waited for */
         struct job_target *targets;
         size_t n_targets;
         uint64_t n_expected_pages;

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "config.h"
+#include "daemon/identity.h"
 #include "daemon/job.h"
 #include "daemon/listing.h"
 #include "daemon/manager.h"
@@ -73,6 +74,7 @@ Manager *manager_free(Manager *m)
                 listing_free(m->listings[m->n_listings - 1]);
         free(m->listings);
         refresh_stop(&m->refresh);
+        identities_free(m->identities);
         worker_free(m->worker);
         sd_event_source_disable_unref(m->refresh_source);
         sd_event_source_disable_unref(m->publish_source);
@@ -383,6 +385,9 @@ int manager_start(Manager *m)
         r = worker_new(m->event, m->proc_fd, m->state_fd, m->ksm_fd, &m->worker);
         if (r < 0)
                 return log_error_errno(r, "Cannot start the worker: %m");
+        r = identities_new(m->event, m->worker, &m->identities);
+        if (r < 0)
+                return log_oom();
         return manager_connect_bus(m);
 }
 

@@ -17,6 +17,7 @@
 #define LISTINGS_MAX 16U
 
 struct job;
+struct identities;
 struct listing;
 
 struct mechanism_state {
@@ -47,6 +48,7 @@ struct Manager {
         char *mechanism_reason;
 
         struct worker *worker;
+        struct identities *identities;
         bool driving; /* ksmd runs for us */
         pid_t ksmd_pid;
         struct registry registry; /* with KSM */

@@ -13,6 +13,7 @@ static const char *const exclusion_names[EXCLUSION_MAX_] = {
         [EXCLUSION_PRIVILEGED] = "set-uid or privileged",
         [EXCLUSION_SECRETS] = "holds keys or passwords",
         [EXCLUSION_MIXED] = "mixes data of many parties",
+        [EXCLUSION_RULE] = "a rule says never",
         [EXCLUSION_HUNG] = "did not answer lately",
 };
 

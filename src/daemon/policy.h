@@ -15,6 +15,7 @@ enum exclusion {
         EXCLUSION_PRIVILEGED, /* set-uid, or capabilities beyond the user's */
         EXCLUSION_SECRETS,    /* programs that hold keys and passwords */
         EXCLUSION_MIXED,      /* programs that hold the data of many parties: browsers, mail */
+        EXCLUSION_RULE,       /* Merge=never */
         EXCLUSION_HUNG,       /* it stopped the worker lately */
         EXCLUSION_MAX_,
 };

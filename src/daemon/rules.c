@@ -43,6 +43,20 @@ static unsigned rank_cgroup(const char *pattern, const char *cgroup)
         return 2 * depth + (pattern_is_glob(pattern) ? RANK_PATTERN : RANK_NAME);
 }
 
+static unsigned rank_exe(const char *pattern, const struct rule_subject *s, bool by_path)
+{
+        const struct mm_process *p = s->process;
+
+        if (!pattern_is_glob(pattern)) {
+                for (size_t i = 0; i < s->n_exe_names; i++)
+                        if (streq(pattern, s->exe_names[i]))
+                                return RANK_NAME;
+                if (!by_path)
+                        return RANK_NONE;
+        }
+        return p->exe && (s->exe_verified || by_path) ? rank_name(pattern, p->exe, FNM_PATHNAME) : RANK_NONE;
+}
+
 static unsigned rank_user(const char *pattern, const struct rule_subject *s)
 {
         uint64_t uid;
@@ -65,9 +79,7 @@ static unsigned rank_pattern(const struct rule *r, enum rule_kind kind, const ch
         case RULE_CGROUP:
                 return p->cgroup ? rank_cgroup(pattern, p->cgroup) : RANK_NONE;
         case RULE_EXE:
-                if (!p->exe || !(s->exe_verified || r->merge == RULE_MERGE_NEVER))
-                        return RANK_NONE;
-                return rank_name(pattern, p->exe, FNM_PATHNAME);
+                return rank_exe(pattern, s, r->merge == RULE_MERGE_NEVER);
         case RULE_USER:
                 return rank_user(pattern, s);
         default:

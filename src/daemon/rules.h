@@ -11,12 +11,18 @@
  * apart, one that has it is before one that has not, and a name written out is before a pattern; of
  * cgroups the deeper is before both. If nothing tells them apart the later rule decides. */
 
-/* A process as rules see it. */
+/* Names that one program has in rules. */
+#define RULE_EXE_NAMES_MAX 8U
+
+/* A process as rules see it; filled in by identities_subject(). */
 struct rule_subject {
         const struct mm_process *process;
         const char *unit;  /* its systemd unit; NULL: none */
         const char *user;  /* name of its real user; NULL: not known, and no name matches */
         bool exe_verified; /* the program's path leads us to the very file that it runs */
+        /* Paths that rules have written out and that lead there as well, through links maybe. */
+        const char *exe_names[RULE_EXE_NAMES_MAX];
+        size_t n_exe_names;
 };
 
 /* Whether all that @r asks of a process is so; Shlib= is not looked at. A path can be anything in a mount

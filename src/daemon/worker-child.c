@@ -70,6 +70,23 @@ static int resolve_user(const char *name, uid_t *ret)
         return 0;
 }
 
+static int resolve_uid(const char *number, union worker_packet *row)
+{
+        struct passwd buffer, *found = NULL;
+        char text[4096];
+        uint64_t uid;
+        int r;
+
+        r = parse_uint64(number, &uid);
+        if (r < 0 || uid > UINT32_MAX - 1U)
+                return -EINVAL;
+        r = getpwuid_r((uid_t) uid, &buffer, text, sizeof(text), &found);
+        if (r != 0 || !found)
+                return r != 0 ? -r : -ESRCH;
+        worker_packet_text(row, found->pw_name);
+        return 0;
+}
+
 static int call_resolve(struct worker_child *w, union worker_packet *p)
 {
         const char *text = worker_packet_get_text(p, sizeof(p->resolve));
@@ -82,7 +99,9 @@ static int call_resolve(struct worker_child *w, union worker_packet *p)
 
                 row.resolved.error = resolve_user(text, &uid);
                 row.resolved.uid = uid;
-        } else if (stat(text, &st) < 0)
+        } else if (p->resolve.kind == WORKER_RESOLVE_UID)
+                row.resolved.error = resolve_uid(text, &row);
+        else if (stat(text, &st) < 0)
                 row.resolved.error = -errno;
         else
                 row.resolved.file = (struct mm_file_id) { .dev = st.st_dev, .ino = st.st_ino };

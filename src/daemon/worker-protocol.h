@@ -18,7 +18,7 @@
 
 enum worker_call {
         WORKER_CANCEL = 1,
-        WORKER_RESOLVE,    /* worker_resolve + text: a path or user name -> worker_resolved row */
+        WORKER_RESOLVE,    /* worker_resolve + text: a path, user name or uid -> worker_resolved row */
         WORKER_BEGIN,      /* worker_begin: forget the last round, start one */
         WORKER_LIBRARY,    /* worker_library + text: look only at this library's memory (one more) */
         WORKER_SCAN,       /* worker_target + fd: look at a process -> WORKER_ROW_SCANNED, _MATCHED */
@@ -74,7 +74,7 @@ struct worker_progress {
         uint64_t n_pages; /* looked at so far in this call */
 };
 
-enum worker_resolve_kind { WORKER_RESOLVE_PATH, WORKER_RESOLVE_USER };
+enum worker_resolve_kind { WORKER_RESOLVE_PATH, WORKER_RESOLVE_USER, WORKER_RESOLVE_UID };
 struct worker_resolve {
         struct worker_header header;
         uint32_t kind; /* enum worker_resolve_kind */
@@ -85,6 +85,7 @@ struct worker_resolved {
         int32_t error;
         uint32_t uid;
         struct mm_file_id file;
+        char text[]; /* WORKER_RESOLVE_UID: name of the user */
 };
 
 struct worker_begin {

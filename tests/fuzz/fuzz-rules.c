@@ -31,6 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         strncpy(p.comm, lines[0], sizeof(p.comm) - 1);
         p.exe = *lines[1] ? lines[1] : NULL;
         p.cgroup = *lines[2] == '/' ? lines[2] : NULL;
+        if (p.exe && s.exe_verified)
+                s.exe_names[s.n_exe_names++] = p.exe;
         s.unit = *lines[3] ? lines[3] : NULL;
         s.user = *lines[4] ? lines[4] : NULL;
 

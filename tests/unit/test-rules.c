@@ -24,6 +24,8 @@ static const struct rule_subject subject = {
         .unit = "web.service",
         .user = "alice",
         .exe_verified = true,
+        .exe_names = { "/usr/bin/worker-3.1", "/usr/bin/worker3" },
+        .n_exe_names = 2,
 };
 
 static void test_match(void)
@@ -41,6 +43,8 @@ static void test_match(void)
                 { "Exe=/usr/bin/worker-3.1", true },
                 { "Exe=/usr/bin/worker-*", true },
                 { "Exe=/usr/bin/worker", false },
+                { "Exe=/usr/bin/worker3", true }, /* a link */
+                { "Exe=/usr/bin/worker3*", false },
                 { "Exe=/usr/*", false }, /* one directory */
                 { "Exe=/usr/*/*", true },
                 { "Unit=web", true },
@@ -103,16 +107,23 @@ static void test_unknown(void)
 /* Who mounts what he likes where he likes runs no program that a rule names. */
 static void test_exe_verified(void)
 {
-        struct rule_subject s = subject;
-        _cleanup_(conf_done) struct conf yes = {}, never = {};
+        static const char *const patterns[] = { "/usr/bin/*", "/usr/bin/worker-3.1" };
 
-        read_conf("[Rule a]\nExe=/usr/bin/*\n", &yes);
-        read_conf("[Rule a]\nExe=/usr/bin/*\nMerge=never\n", &never);
-        g_assert_true(rule_match_process(&yes.rules[1], &s));
-        g_assert_true(rule_match_process(&never.rules[1], &s));
-        s.exe_verified = false;
-        g_assert_false(rule_match_process(&yes.rules[1], &s));
-        g_assert_true(rule_match_process(&never.rules[1], &s));
+        for (size_t i = 0; i < ELEMENTSOF(patterns); i++) {
+                g_autofree char *text = g_strdup_printf("[Rule a]\nExe=%s\n", patterns[i]);
+                g_autofree char *never_text = g_strconcat(text, "Merge=never\n", NULL);
+                _cleanup_(conf_done) struct conf yes = {}, never = {};
+                struct rule_subject s = subject;
+
+                read_conf(text, &yes);
+                read_conf(never_text, &never);
+                g_assert_true(rule_match_process(&yes.rules[1], &s));
+                g_assert_true(rule_match_process(&never.rules[1], &s));
+                s.exe_verified = false;
+                s.n_exe_names = 0;
+                g_assert_false(rule_match_process(&yes.rules[1], &s));
+                g_assert_true(rule_match_process(&never.rules[1], &s));
+        }
 }
 
 static void test_library(void)
