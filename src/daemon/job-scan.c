@@ -2,6 +2,7 @@
 #include <time.h>
 
 #include "daemon/job.h"
+#include "daemon/limit.h"
 #include "lib/owner.h"
 #include "shared/log.h"
 #include "shared/names.h"
@@ -61,6 +62,7 @@ bool job_retry(struct job *j, int error)
         if (error == -ETIMEDOUT && j->busy) {
                 log_warning("Process %d held the worker up and is left alone for a while.", j->busy->pid);
                 manager_mark_hung(m, j->busy->pid, j->busy->start_ticks);
+                limit_penalize(m, &j->selector);
                 j->busy->hung = true;
                 /* The first pass counts it when it comes by. */
                 if (j->part > 0)

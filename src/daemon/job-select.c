@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/identity.h"
 #include "daemon/job.h"
+#include "daemon/limit.h"
 #include "shared/names.h"
 
 static const char *missing_error(enum selector_kind kind)
@@ -154,6 +155,13 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
         if (why == EXCLUSION_KERNEL || why == EXCLUSION_ENDED || why == EXCLUSION_SELF)
                 return 0;
         selected = selected && why == EXCLUSION_NONE;
+        if (selected && j->type != JOB_UNMERGE &&
+            !limit_take(m, &j->selector, p->rss_anon_bytes / MM_PAGE_SIZE + 1)) {
+                selected = false;
+                r = report_count(&j->report.excluded, "beyond this user's budget", 1);
+                if (r < 0)
+                        return r;
+        }
         /* With KSM everybody counts who has registered memory, whether meant or not, and whether his
          * memory can be read or not. */
         if (!selected && j->type != JOB_MERGE)
@@ -240,6 +248,8 @@ static void on_resolve_done(void *userdata, int error)
                 return;
         }
         if (error < 0) {
+                if (error == -ETIMEDOUT)
+                        limit_penalize(j->manager, &j->selector);
                 job_fail(j, MERGEMEM_ERROR_FAILED,
                          "Cannot look up %s: the file system or user database does not answer.",
                          j->selector.values[j->resolve.next].text);

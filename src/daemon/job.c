@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "daemon/job.h"
+#include "daemon/limit.h"
 #include "daemon/totals-bus.h"
 #include "shared/format.h"
 #include "shared/log.h"
@@ -45,16 +46,24 @@ static uint64_t now_usec(void)
         return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
 }
 
-static void drop_oldest_ended(Manager *m)
+static size_t count_ended(const Manager *m, uid_t uid)
 {
-        size_t n_ended = 0;
+        size_t n = 0;
 
         for (size_t i = 0; i < m->n_jobs; i++)
-                n_ended += job_is_over(m->jobs[i]);
-        for (size_t i = 0; i < m->n_jobs && n_ended > JOBS_ENDED_MAX; i++)
-                if (job_is_over(m->jobs[i])) {
+                n += job_is_over(m->jobs[i]) && m->jobs[i]->uid == uid;
+        return n;
+}
+
+/* Each user's crowd out his own. */
+static void drop_oldest_ended(Manager *m, uid_t uid)
+{
+        size_t n = count_ended(m, uid), max = uid == 0 ? JOBS_ENDED_MAX : LIMIT_ENDED_PER_USER;
+
+        for (size_t i = 0; i < m->n_jobs && n > max; i++)
+                if (job_is_over(m->jobs[i]) && m->jobs[i]->uid == uid) {
                         job_free(m->jobs[i]);
-                        n_ended--;
+                        n--;
                         i--;
                 }
 }
@@ -69,7 +78,7 @@ int job_new(Manager *manager, enum job_type type, struct selector *s, uid_t uid,
                 n_open += !job_is_over(manager->jobs[i]);
         if (n_open >= JOBS_MAX)
                 return -ENOBUFS;
-        drop_oldest_ended(manager);
+        drop_oldest_ended(manager, uid);
         jobs = reallocarray(manager->jobs, manager->n_jobs + 1, sizeof(struct job *));
         if (!jobs)
                 return -ENOMEM;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/account-bus.h"
+#include "daemon/limit.h"
 #include "daemon/listing.h"
 #include "lib/owner.h"
 #include "shared/format.h"
@@ -118,8 +119,10 @@ static void on_library_done(void *userdata, int error)
         struct listing *l = userdata;
         const struct listing_waiting *w = &l->waiting[l->next];
 
-        if (error == -ETIMEDOUT)
+        if (error == -ETIMEDOUT) {
                 manager_mark_hung(l->manager, w->pid, w->start_ticks);
+                limit_penalize(l->manager, &l->selector);
+        }
         /* Whatever else: the process ended or refuses to be looked at, and the list goes on. */
         l->next++;
         listing_libraries(l);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/account-bus.h"
+#include "daemon/limit.h"
 #include "daemon/listing.h"
 #include "daemon/policy.h"
 #include "daemon/process-list.h"
@@ -151,6 +152,8 @@ static void on_resolve_done(void *userdata, int error)
                 listing_free(l);
                 return;
         }
+        if (r == -ETIMEDOUT)
+                limit_penalize(l->manager, &l->selector);
         manager_update_account(l->manager);
         l->total = l->manager->account.total;
         l->pass = account_pass_begin(&l->manager->account);

@@ -10,6 +10,7 @@
 #include "config.h"
 #include "daemon/identity.h"
 #include "daemon/job.h"
+#include "daemon/limit.h"
 #include "daemon/listing.h"
 #include "daemon/manager.h"
 #include "daemon/totals-bus.h"
@@ -122,12 +123,16 @@ void manager_notify_status(Manager *m)
 
 void manager_dispatch(Manager *m)
 {
+        struct job *next = NULL;
+
         for (size_t i = 0; i < m->n_jobs && !m->running; i++)
-                if (m->jobs[i]->state == JOB_WAITING) {
-                        m->running = m->jobs[i];
-                        job_start(m->running);
-                        return;
-                }
+                if (m->jobs[i]->state == JOB_WAITING && (!next || limit_goes_first(m, m->jobs[i], next)))
+                        next = m->jobs[i];
+        if (next) {
+                m->running = next;
+                job_start(next);
+                return;
+        }
         manager_notify_status(m);
 }
 

@@ -6,6 +6,7 @@
 
 #include "daemon/account.h"
 #include "daemon/auth.h"
+#include "daemon/quota.h"
 #include "daemon/refresh.h"
 #include "daemon/totals.h"
 #include "lib/hash.h"
@@ -18,6 +19,7 @@
 
 struct job;
 struct identities;
+struct selector;
 struct listing;
 
 struct mechanism_state {
@@ -61,6 +63,7 @@ struct Manager {
         size_t n_jobs;
         struct job *running;
         uint32_t last_job_id;
+        struct quotas quotas;
         struct listing **listings;
         size_t n_listings;
 

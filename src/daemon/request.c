@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/job.h"
+#include "daemon/limit.h"
 #include "daemon/listing.h"
 #include "daemon/request.h"
 #include "daemon/selector-bus.h"
@@ -117,6 +118,9 @@ static int start_job(Manager *manager, sd_bus_message *m, enum auth_action grant
         if (q.action != granted)
                 return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED,
                                         "The mechanism has changed while polkit was asked: try again.");
+        r = limit_job(manager, &q.selector, error);
+        if (r < 0)
+                return r;
         r = job_new(manager, q.type, &q.selector, q.uid, m, &j);
         if (r == -ENOBUFS)
                 return sd_bus_error_setf(error, MERGEMEM_ERROR_LIMITS, "%u jobs are waiting already.",
@@ -155,6 +159,9 @@ static int start_list(Manager *manager, sd_bus_message *m, enum auth_action gran
         int r;
 
         r = request_read(manager, m, &q, error);
+        if (r < 0)
+                return r;
+        r = limit_listing(manager, &q.selector, error);
         if (r < 0)
                 return r;
         r = listing_new(manager, kind_of(m), &q.selector, m);

@@ -4,6 +4,9 @@
 #include "daemon/selector-bus.h"
 #include "shared/names.h"
 
+/* There are fewer keys. */
+#define ENTRIES_MAX 64U
+
 static int bad(sd_bus_error *error, const char *key, const char *what)
 {
         return sd_bus_error_setf(error, MERGEMEM_ERROR_BAD_SELECTOR, "Selector \"%s\": %s.", key, what);
@@ -24,7 +27,8 @@ static int add(struct selector *s, enum selector_kind kind, const char *text, pi
                 return bad(error, key, "empty, too long, or not a name");
         case -E2BIG:
                 return sd_bus_error_setf(error, MERGEMEM_ERROR_LIMITS,
-                                         "More than %u values in one selector.", SELECTOR_VALUES_MAX);
+                                         "More than %u values, or %u KiB, in one selector.",
+                                         SELECTOR_VALUES_MAX, SELECTOR_BYTES_MAX / 1024U);
         default:
                 return -ENOMEM;
         }
@@ -125,6 +129,7 @@ static int read_entry(sd_bus_message *m, struct selector *s, sd_bus_error *error
 
 int selector_read(sd_bus_message *m, struct selector *ret, sd_bus_error *error)
 {
+        size_t n_entries = 0;
         struct stat st;
         int r;
 
@@ -134,7 +139,12 @@ int selector_read(sd_bus_message *m, struct selector *ret, sd_bus_error *error)
         if (r < 0)
                 return r;
         while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-                r = read_entry(m, ret, error);
+                /* The message stays as long as the request: keys without values count too. */
+                if (n_entries++ >= ENTRIES_MAX)
+                        r = sd_bus_error_setf(error, MERGEMEM_ERROR_LIMITS,
+                                              "More than %u entries in one selector.", ENTRIES_MAX);
+                else
+                        r = read_entry(m, ret, error);
                 if (r >= 0)
                         r = sd_bus_message_exit_container(m);
                 if (r < 0)

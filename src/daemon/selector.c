@@ -52,10 +52,12 @@ int selector_add(struct selector *s, enum selector_kind kind, const char *text, 
 {
         struct selector_value *values;
         char *copy = NULL;
+        size_t n;
 
         if (kind == SELECTOR_PID ? pid < 1 : !text_is_valid(kind, text))
                 return -EINVAL;
-        if (s->n_values >= SELECTOR_VALUES_MAX)
+        n = kind == SELECTOR_PID ? 0 : strlen(text) + 1;
+        if (s->n_values >= SELECTOR_VALUES_MAX || n > SELECTOR_BYTES_MAX - s->n_bytes)
                 return -E2BIG;
         values = reallocarray(s->values, s->n_values + 1, sizeof(*values));
         if (!values)
@@ -68,6 +70,7 @@ int selector_add(struct selector *s, enum selector_kind kind, const char *text, 
                 if (!copy)
                         return -ENOMEM;
         }
+        s->n_bytes += n;
         s->values[s->n_values++] = (struct selector_value) {
                 .kind = kind,
                 .text = copy,

@@ -10,6 +10,8 @@
 #define SELECTOR_VALUES_MAX 4096U
 /* PATH_MAX, the end included. */
 #define SELECTOR_TEXT_MAX 4096U
+/* All values together: many may wait at a time. */
+#define SELECTOR_BYTES_MAX (256U * 1024U)
 
 enum selector_kind {
         SELECTOR_PID,
@@ -34,7 +36,7 @@ struct selector_value {
 
 struct selector {
         struct selector_value *values;
-        size_t n_values;
+        size_t n_values, n_bytes;
         bool all;
         bool force;
         bool others; /* who is not root means others' processes too */
@@ -51,7 +53,8 @@ const char *selector_kind_to_string(enum selector_kind kind);
 
 void selector_done(struct selector *s);
 
-/* 0; -EINVAL for a value that cannot be one of @kind; -E2BIG past SELECTOR_VALUES_MAX; -ENOMEM.
+/* 0; -EINVAL for a value that cannot be one of @kind; -E2BIG past SELECTOR_VALUES_MAX or
+ * SELECTOR_BYTES_MAX; -ENOMEM.
  * @text is for all kinds but SELECTOR_PID. Unit names without a suffix mean services, cgroup paths
  * may carry the mount point. */
 int selector_add(struct selector *s, enum selector_kind kind, const char *text, pid_t pid);

@@ -133,6 +133,14 @@ static void test_limits(void)
         g_assert_cmpint(selector_add(&s, SELECTOR_USER, "", 0), ==, -EINVAL);
         g_assert_cmpuint(s.n_values, ==, SELECTOR_VALUES_MAX);
         g_assert_cmpint(s.values[SELECTOR_VALUES_MAX - 1].pid, ==, SELECTOR_VALUES_MAX - 1);
+
+        /* And all texts together. */
+        selector_done(&s);
+        while (s.n_bytes + SELECTOR_TEXT_MAX <= SELECTOR_BYTES_MAX)
+                add(&s, SELECTOR_EXE, text);
+        g_assert_cmpuint(s.n_values, ==, SELECTOR_BYTES_MAX / SELECTOR_TEXT_MAX);
+        g_assert_cmpint(selector_add(&s, SELECTOR_EXE, text, 0), ==, -E2BIG);
+        add_pid(&s, 1);
 }
 
 static void test_canonical(void)

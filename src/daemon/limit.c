@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/job.h"
+#include "daemon/limit.h"
+#include "daemon/listing.h"
+#include "shared/names.h"
+
+static uint64_t now_usec(const Manager *m)
+{
+        uint64_t usec = 0;
+
+        (void) sd_event_now(m->event, CLOCK_MONOTONIC, &usec);
+        return usec;
+}
+
+static int limit_request(Manager *m, const struct selector *s, sd_bus_error *error)
+{
+        size_t n_lookups = 0;
+
+        for (size_t i = 0; i < s->n_values; i++)
+                n_lookups += selector_value_needs_resolving(&s->values[i]);
+        if (s->owner != 0 && n_lookups > LIMIT_LOOKUPS)
+                return sd_bus_error_setf(error, MERGEMEM_ERROR_LIMITS,
+                                         "More than %u paths and users to look up.", LIMIT_LOOKUPS);
+        if (!limit_take(m, s, QUOTA_REQUEST_PAGES))
+                return sd_bus_error_set(error, MERGEMEM_ERROR_LIMITS,
+                                        "This user has had enough done for now: try again in a while.");
+        return 0;
+}
+
+int limit_job(Manager *m, const struct selector *s, sd_bus_error *error)
+{
+        size_t n = 0, n_his = 0;
+
+        for (size_t i = 0; i < m->n_jobs; i++) {
+                const struct job *j = m->jobs[i];
+
+                n += !job_is_over(j) && j->uid != 0;
+                n_his += !job_is_over(j) && j->uid == s->owner;
+        }
+        if (s->owner != 0 && (n >= LIMIT_JOBS || n_his >= LIMIT_JOBS_PER_USER))
+                return sd_bus_error_setf(error, MERGEMEM_ERROR_LIMITS, "%zu jobs of %s are waiting already.",
+                                         n_his >= LIMIT_JOBS_PER_USER ? n_his : n,
+                                         n_his >= LIMIT_JOBS_PER_USER ? "this user" : "all users");
+        return limit_request(m, s, error);
+}
+
+int limit_listing(Manager *m, const struct selector *s, sd_bus_error *error)
+{
+        size_t n = 0, n_his = 0;
+
+        for (size_t i = 0; i < m->n_listings; i++) {
+                uid_t uid = m->listings[i]->selector.owner;
+
+                n += uid != 0;
+                n_his += uid == s->owner;
+        }
+        if (s->owner != 0 && (n >= LIMIT_LISTINGS || n_his >= LIMIT_LISTINGS_PER_USER))
+                return sd_bus_error_setf(error, MERGEMEM_ERROR_LIMITS,
+                                         "%zu lists for %s are being made already.",
+                                         n_his >= LIMIT_LISTINGS_PER_USER ? n_his : n,
+                                         n_his >= LIMIT_LISTINGS_PER_USER ? "this user" : "all users");
+        return limit_request(m, s, error);
+}
+
+bool limit_take(Manager *m, const struct selector *s, uint64_t pages)
+{
+        uint64_t now = now_usec(m);
+
+        if (!s->only_own)
+                return true;
+        if (quota_left(&m->quotas, s->owner, now) < pages)
+                return false;
+        quota_take(&m->quotas, s->owner, (int64_t) pages, now);
+        return true;
+}
+
+void limit_penalize(Manager *m, const struct selector *s)
+{
+        if (s->only_own)
+                quota_take(&m->quotas, s->owner, QUOTA_PENALTY_PAGES, now_usec(m));
+}
+
+bool limit_goes_first(const Manager *m, const struct job *a, const struct job *b)
+{
+        uint64_t now = now_usec(m);
+
+        if ((a->uid == 0) != (b->uid == 0))
+                return a->uid == 0;
+        if (a->uid == b->uid)
+                return a->id < b->id;
+        return quota_left(&m->quotas, a->uid, now) > quota_left(&m->quotas, b->uid, now);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "daemon/manager.h"
+
+/* What users who are not root may have going at a time, so that nobody of them keeps others from the
+ * service. For root there are JOBS_MAX and LISTINGS_MAX. */
+#define LIMIT_JOBS_PER_USER 4U
+#define LIMIT_JOBS (JOBS_MAX / 2U)
+#define LIMIT_LISTINGS_PER_USER 2U
+#define LIMIT_LISTINGS (LISTINGS_MAX / 2U)
+/* Ended jobs that can be read. */
+#define LIMIT_ENDED_PER_USER 4U
+/* Names that are looked up one after the other: paths and users. */
+#define LIMIT_LOOKUPS 64U
+
+/* Whether the user who means @s may begin another job or list, whose cost is then taken from his quota.
+ * Else @error says why. */
+int limit_job(Manager *m, const struct selector *s, sd_bus_error *error);
+int limit_listing(Manager *m, const struct selector *s, sd_bus_error *error);
+
+/* Whether so many more pages may be looked at for @s; then they are taken from the quota. */
+bool limit_take(Manager *m, const struct selector *s, uint64_t pages);
+/* What @s is about did not answer, and held up the worker. */
+void limit_penalize(Manager *m, const struct selector *s);
+
+/* Of two waiting jobs, whether @a is next: root's, else whose user has had less done; then the older. */
+bool limit_goes_first(const Manager *m, const struct job *a, const struct job *b);
