@@ -45,6 +45,8 @@ int what_append(sd_bus_message *m, const struct what *what)
                 return r;
         if (what->all && (r = sd_bus_message_append(m, "{sv}", "all", "b", 1)) < 0)
                 return r;
+        if (what->others && (r = sd_bus_message_append(m, "{sv}", "others", "b", 1)) < 0)
+                return r;
         if (what->force && (r = sd_bus_message_append(m, "{sv}", "force", "b", 1)) < 0)
                 return r;
         return sd_bus_message_close_container(m);
@@ -70,6 +72,61 @@ char *job_try(sd_bus *bus, const char *method, const struct what *what, char **r
         sd_bus_message_unref(m);
         sd_bus_message_unref(reply);
         return job;
+}
+
+/* The reply to a list's method. */
+static sd_bus_message *list(sd_bus *bus, const char *method, const struct what *what)
+{
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        sd_bus_message *m = NULL, *reply = NULL;
+
+        g_assert_cmpint(sd_bus_message_new_method_call(bus, &m, MERGEMEM_BUS_NAME, MERGEMEM_PATH,
+                                                       MERGEMEM_MANAGER_INTERFACE, method), >=, 0);
+        if (what)
+                g_assert_cmpint(what_append(m, what), >=, 0);
+        if (sd_bus_call(bus, m, 0, &error, &reply) < 0)
+                g_error("%s: %s", method, error.message);
+        sd_bus_message_unref(m);
+        return reply;
+}
+
+static size_t count_rows(sd_bus_message *reply, const char *type)
+{
+        size_t n = 0;
+
+        g_assert_cmpint(sd_bus_message_enter_container(reply, 'a', type), >, 0);
+        for (; sd_bus_message_skip(reply, type) > 0; n++)
+                ;
+        sd_bus_message_unref(reply);
+        return n;
+}
+
+size_t count_processes(sd_bus *bus, const struct what *what)
+{
+        return count_rows(list(bus, "ListProcesses", what), "(usustta{sv})");
+}
+
+size_t count_jobs(sd_bus *bus)
+{
+        return count_rows(list(bus, "ListJobs", NULL), "(uossda{sv})");
+}
+
+size_t count_library_users(sd_bus *bus, const char *name)
+{
+        sd_bus_message *reply = list(bus, "ListLibraries", &(struct what){ 0 });
+        const char *found;
+        uint32_t n = 0, users;
+
+        g_assert_cmpint(sd_bus_message_enter_container(reply, 'a', "(sttuta{sv})"), >, 0);
+        while (sd_bus_message_enter_container(reply, 'r', "sttuta{sv}") > 0) {
+                g_assert_cmpint(sd_bus_message_read(reply, "sttut", &found, NULL, NULL, &users, NULL), >, 0);
+                if (g_str_has_suffix(found, name))
+                        n += users;
+                g_assert_cmpint(sd_bus_message_skip(reply, "a{sv}"), >, 0);
+                g_assert_cmpint(sd_bus_message_exit_container(reply), >, 0);
+        }
+        sd_bus_message_unref(reply);
+        return n;
 }
 
 char *job_start(sd_bus *bus, const char *method, const struct what *what)

@@ -15,10 +15,15 @@ struct what {
         size_t n_pids;
         const char *comm, *exe, *cgroup, *unit, *user, *shlib;
         const char *trust, *mechanism;
-        bool all, force;
+        bool all, force, others;
 };
 
 int what_append(sd_bus_message *m, const struct what *what);
+
+/* Rows of ListProcesses and ListJobs, and how many processes have the library whose path ends in @name. */
+size_t count_processes(sd_bus *bus, const struct what *what);
+size_t count_jobs(sd_bus *bus);
+size_t count_library_users(sd_bus *bus, const char *name);
 
 /* Starts a job: "Merge", "Unmerge", "Estimate". Returns its object (g_free). */
 char *job_start(sd_bus *bus, const char *method, const struct what *what);

@@ -70,6 +70,18 @@ sd_bus *harness_connect(struct harness *h)
         return bus;
 }
 
+sd_bus *harness_connect_as(struct harness *h, uid_t uid)
+{
+        sd_bus *bus;
+
+        /* The bus asks the kernel who connects, and then never again. */
+        g_assert_cmpint(seteuid(uid), ==, 0);
+        bus = harness_connect(h);
+        g_assert_cmpint(sd_bus_get_unique_name(bus, &(const char *){ NULL }), >=, 0);
+        g_assert_cmpint(seteuid(0), ==, 0);
+        return bus;
+}
+
 void harness_bus_start(struct harness *h)
 {
         char *config = g_build_filename(h->dir, "bus.conf", NULL);

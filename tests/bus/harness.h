@@ -43,6 +43,8 @@ void harness_bus_stop(struct harness *h);
 
 /* A connection of its own to the bus. */
 sd_bus *harness_connect(struct harness *h);
+/* The same, as a user sees the bus. */
+sd_bus *harness_connect_as(struct harness *h, uid_t uid);
 /* Knobs of KSM and their values, one a line; g_free(). */
 char *harness_ksm_knobs(void);
 void harness_config_write(struct harness *h, const char *text);
