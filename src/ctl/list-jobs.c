@@ -32,25 +32,6 @@ int list_jobs_table(const struct output *out, sd_bus_message *m, struct table **
                 { .head = "PROGRESS", .key = "progress", .type = COLUMN_PERCENT },
                 { .key = "object", .type = COLUMN_TEXT },
         };
-        _cleanup_(table_freep) struct table *t = NULL;
-        int r;
 
-        r = table_new(out, "jobs", columns, ELEMENTSOF(columns), &t);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(m, 'a', "(uossda{sv})");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(m, 'r', "uossda{sv}")) > 0) {
-                r = add_job(m, t);
-                if (r < 0)
-                        return r;
-                r = sd_bus_message_exit_container(m);
-                if (r < 0)
-                        return r;
-        }
-        if (r < 0)
-                return r;
-        *ret = TAKE_PTR(t);
-        return 0;
+        return list_rows(out, "jobs", columns, ELEMENTSOF(columns), m, "uossda{sv}", add_job, ret);
 }

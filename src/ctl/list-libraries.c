@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl/figures.h"
 #include "ctl/verb-list.h"
 
 struct library {
@@ -7,6 +8,7 @@ struct library {
         uint64_t inode;
         uint32_t processes;
         uint64_t private_bytes;
+        struct figures figures;
 };
 
 struct libraries {
@@ -21,19 +23,20 @@ static void libraries_done(struct libraries *l)
 
 static int libraries_read(sd_bus_message *m, struct libraries *libraries)
 {
+        static const struct dict_field fields[] = { FIGURES_FIELDS(struct library, figures) };
         int r;
 
         r = sd_bus_message_enter_container(m, 'a', "(sttuta{sv})");
         if (r < 0)
                 return r;
         while ((r = sd_bus_message_enter_container(m, 'r', "sttuta{sv}")) > 0) {
-                struct library *items, l;
+                struct library *items, l = {};
 
                 r = sd_bus_message_read(m, "sttut", &l.path, &l.device, &l.inode, &l.processes,
                                         &l.private_bytes);
                 if (r < 0)
                         return r;
-                r = sd_bus_message_skip(m, "a{sv}");
+                r = dict_read(m, fields, ELEMENTSOF(fields), &l);
                 if (r < 0)
                         return r;
                 items = reallocarray(libraries->items, libraries->n + 1, sizeof(*items));
@@ -63,6 +66,7 @@ int list_libraries_table(const struct output *out, sd_bus_message *m, struct tab
         static const struct column columns[] = {
                 { .head = "PROCESSES", .key = "processes", .type = COLUMN_NUMBER },
                 { .head = "PRIVATE", .key = "private_bytes", .type = COLUMN_BYTES },
+                FIGURES_COLUMNS,
                 { .head = "PATH", .key = "path", .type = COLUMN_TEXT, .truncate = true },
                 { .key = "device", .type = COLUMN_NUMBER },
                 { .key = "inode", .type = COLUMN_NUMBER },
@@ -86,6 +90,7 @@ int list_libraries_table(const struct output *out, sd_bus_message *m, struct tab
                 r = table_add(t, (struct cell[]){
                         { .number = l->processes },
                         { .number = l->private_bytes },
+                        FIGURES_CELLS(&l->figures),
                         { .text = l->path },
                         { .number = l->device },
                         { .number = l->inode },

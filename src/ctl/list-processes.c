@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "ctl/dict.h"
+#include "ctl/figures.h"
 #include "ctl/verb-list.h"
 
 /* What the dictionary at the end of a process says. */
@@ -7,6 +7,7 @@ struct more {
         char *exe;
         char *cgroup;
         char *excluded;
+        struct figures figures;
 };
 
 static void more_done(struct more *more)
@@ -22,6 +23,7 @@ static int add_process(sd_bus_message *m, struct table *t)
                 { "exe", "s", dict_read_text, offsetof(struct more, exe) },
                 { "cgroup", "s", dict_read_text, offsetof(struct more, cgroup) },
                 { "excluded", "s", dict_read_text, offsetof(struct more, excluded) },
+                FIGURES_FIELDS(struct more, figures),
         };
         _cleanup_(more_done) struct more more = {};
         uint64_t private_bytes, merged_bytes;
@@ -40,6 +42,7 @@ static int add_process(sd_bus_message *m, struct table *t)
                 { .number = uid },
                 { .number = private_bytes },
                 { .number = merged_bytes },
+                FIGURES_CELLS(&more.figures),
                 { .text = comm },
                 { .text = unit },
                 { .text = more.excluded },
@@ -54,7 +57,8 @@ int list_processes_table(const struct output *out, sd_bus_message *m, struct tab
                 { .head = "PID", .key = "pid", .type = COLUMN_NUMBER },
                 { .head = "UID", .key = "uid", .type = COLUMN_NUMBER },
                 { .head = "PRIVATE", .key = "private_bytes", .type = COLUMN_BYTES },
-                { .head = "MERGED", .key = "merged_bytes", .type = COLUMN_BYTES },
+                { .key = "merged_bytes", .type = COLUMN_BYTES },
+                FIGURES_COLUMNS,
                 { .head = "COMMAND", .key = "comm", .type = COLUMN_TEXT },
                 { .head = "UNIT", .key = "unit", .type = COLUMN_TEXT, .truncate = true,
                   .width = 20 },
@@ -62,25 +66,6 @@ int list_processes_table(const struct output *out, sd_bus_message *m, struct tab
                 { .key = "exe", .type = COLUMN_TEXT },
                 { .key = "cgroup", .type = COLUMN_TEXT },
         };
-        _cleanup_(table_freep) struct table *t = NULL;
-        int r;
 
-        r = table_new(out, "processes", columns, ELEMENTSOF(columns), &t);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(m, 'a', "(usustta{sv})");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(m, 'r', "usustta{sv}")) > 0) {
-                r = add_process(m, t);
-                if (r < 0)
-                        return r;
-                r = sd_bus_message_exit_container(m);
-                if (r < 0)
-                        return r;
-        }
-        if (r < 0)
-                return r;
-        *ret = TAKE_PTR(t);
-        return 0;
+        return list_rows(out, "processes", columns, ELEMENTSOF(columns), m, "usustta{sv}", add_process, ret);
 }

@@ -33,7 +33,7 @@ enum {
 };
 
 #define SELECTING (VERB_JOBS_ | VERB_LIST)
-#define SCANNING (VERB_ESTIMATE | VERB_MERGE)
+#define SCANNING (VERB_ESTIMATE | VERB_MERGE | VERB_SCAN)
 
 const struct option_info option_table[] = {
         { "shlib", OPTION_SHLIB, "NAME|PATH", false, OPTION_GROUP_SELECTOR, SELECTING,
@@ -56,7 +56,7 @@ const struct option_info option_table[] = {
           "auto, direct, ksm or observe" },
         { "force", OPTION_FORCE, NULL, false, OPTION_GROUP_JOB, VERB_UNMERGE,
           "Go on although memory may not suffice" },
-        { "limit", OPTION_LIMIT, "N", false, OPTION_GROUP_JOB, VERB_ESTIMATE,
+        { "limit", OPTION_LIMIT, "N", false, OPTION_GROUP_JOB, VERB_ESTIMATE | VERB_SCAN,
           "Show N owners, 0 for all (default 20)" },
         { "no-block", OPTION_NO_BLOCK, NULL, false, OPTION_GROUP_JOB, VERB_JOBS_,
           "Print the job and do not wait for it" },
@@ -224,7 +224,7 @@ static int check_usage(const struct options *o, const bool *used)
         if (o->n_args > verb->max_args)
                 return log_error_errno(-EINVAL, "Too many arguments for '%s': '%s'", verb->name,
                                        o->args[verb->max_args]);
-        if ((verb->id & VERB_JOBS_) && selector_is_empty(&o->what))
+        if ((verb->id & VERB_JOBS_) && verb->id != VERB_SCAN && selector_is_empty(&o->what))
                 return log_error_errno(-EINVAL,
                                        "'%s' needs to be told which processes, say by --shlib or --all.",
                                        verb->name);

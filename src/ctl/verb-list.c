@@ -15,6 +15,8 @@ static const struct list {
 } lists[] = {
         { "libraries", "ListLibraries", true, list_libraries_table },
         { "processes", "ListProcesses", true, list_processes_table },
+        { "cgroups", "ListCgroups", true, list_cgroups_table },
+        { "owners", "ListOwners", true, list_owners_table },
         { "jobs", "ListJobs", false, list_jobs_table },
 };
 
@@ -24,6 +26,33 @@ static const struct list *list_find(const char *name)
                 if (streq(lists[i].name, name))
                         return lists + i;
         return NULL;
+}
+
+int list_rows(const struct output *out, const char *key, const struct column *columns, size_t n_columns,
+              sd_bus_message *m, const char *type, int (*add)(sd_bus_message *m, struct table *t),
+              struct table **ret)
+{
+        _cleanup_(table_freep) struct table *t = NULL;
+        int r;
+
+        r = table_new(out, key, columns, n_columns, &t);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_enter_container(m, 'a', NULL);
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(m, 'r', type)) > 0) {
+                r = add(m, t);
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_exit_container(m);
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(t);
+        return 0;
 }
 
 static int print(const struct output *out, struct table *t)

@@ -83,6 +83,7 @@ void stats_done(struct stats *s)
                 free(s->mechanisms.items[i].reason);
         }
         free(s->mechanisms.items);
+        gains_done(&s->gains);
 }
 
 static int append_figures(struct json_document *d, const struct output *out, const struct stats *s)
@@ -160,6 +161,8 @@ static int print_json(const struct output *out, const struct stats *s)
                         return r;
         }
         r = json_append_array(&d, mechanisms);
+        if (r >= 0)
+                r = gains_json(&d, out, &s->gains);
         if (r < 0)
                 return r;
         return json_document_print(&d, out);
@@ -263,7 +266,8 @@ static int print_summary(const struct output *out, const struct stats *s, uint64
         summary_add(&sum, "Last scan:", "%s", ago);
         if (!s->exact)
                 summary_add(&sum, "Rounded:", "%s", "as everybody may see it; root sees all");
-        return sum.error < 0 ? sum.error : table_print(t);
+        r = sum.error < 0 ? sum.error : table_print(t);
+        return r < 0 ? r : gains_print(out, &s->gains);
 }
 
 int stats_print(const struct output *out, const struct stats *s, uint64_t now_usec)
@@ -304,6 +308,36 @@ static int read_exact(sd_bus *bus, struct stats *s)
         return MERGEMEM_EXIT_DONE;
 }
 
+/* A list of what may be seen. */
+static int call_list(sd_bus *bus, const char *method, sd_bus_message **ret)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        const struct selector all = {};
+        int status;
+
+        status = manager_call_new(bus, method, &all, &call);
+        return status != MERGEMEM_EXIT_DONE ? status : bus_call(bus, call, ret);
+}
+
+static int read_gains(sd_bus *bus, struct gains *gains)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *owners_reply = NULL, *cgroups_reply = NULL;
+        _cleanup_(figures_rows_done) struct figures_rows owners = {}, cgroups = {};
+        int status, r;
+
+        status = call_list(bus, "ListOwners", &owners_reply);
+        if (status == MERGEMEM_EXIT_DONE)
+                status = call_list(bus, "ListCgroups", &cgroups_reply);
+        if (status != MERGEMEM_EXIT_DONE)
+                return status;
+        r = figures_read_owners(owners_reply, &owners);
+        if (r >= 0)
+                r = figures_read_cgroups(cgroups_reply, &cgroups);
+        if (r >= 0)
+                r = gains_read(&owners, &cgroups, gains);
+        return r < 0 ? bus_bad_reply(r) : MERGEMEM_EXIT_DONE;
+}
+
 int verb_stats(const struct options *o)
 {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
@@ -325,6 +359,8 @@ int verb_stats(const struct options *o)
         if (r < 0)
                 return bus_bad_reply(r);
         status = read_exact(bus, &s);
+        if (status == MERGEMEM_EXIT_DONE)
+                status = read_gains(bus, &s.gains);
         if (status != MERGEMEM_EXIT_DONE)
                 return status;
         return o->quiet ? MERGEMEM_EXIT_DONE : output_status(stats_print(&out, &s, now_realtime_usec()));

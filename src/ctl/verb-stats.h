@@ -3,6 +3,7 @@
 
 #include <systemd/sd-bus.h>
 
+#include "ctl/gains.h"
 #include "ctl/output.h"
 
 /* The manager's properties: dbus/org.mergemem1.Manager.xml. */
@@ -36,6 +37,7 @@ struct stats {
         uint64_t ksmd_cpu_usage_nsec;
         uint64_t last_scan_usec;
         bool exact; /* else rounded, for who may not see more */
+        struct gains gains; /* of processes that may be seen */
 };
 
 /* From the reply to GetAll, or to Totals. *@s wants stats_done() also if this fails. */

@@ -13,7 +13,8 @@ enum {
         VERB_LIST = 1 << 4,
         VERB_CANCEL = 1 << 5,
         VERB_HELP = 1 << 6,
-        VERB_JOBS_ = VERB_ESTIMATE | VERB_MERGE | VERB_UNMERGE,
+        VERB_SCAN = 1 << 7,
+        VERB_JOBS_ = VERB_ESTIMATE | VERB_MERGE | VERB_UNMERGE | VERB_SCAN,
 };
 
 struct verb {
@@ -35,6 +36,7 @@ const struct verb *verb_find(const char *name);
 
 int verb_stats(const struct options *o);
 int verb_estimate(const struct options *o);
+int verb_scan(const struct options *o);
 int verb_merge(const struct options *o);
 int verb_unmerge(const struct options *o);
 int verb_list(const struct options *o);

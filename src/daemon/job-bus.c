@@ -128,6 +128,10 @@ static int send_life(const struct job *j, const char *to, const char *member)
                 r = sd_bus_message_append(s, "uo", j->id, j->path);
         if (r >= 0 && streq(member, "JobRemoved"))
                 r = sd_bus_message_append(s, "s", job_state_to_string(j->state));
+        else if (r >= 0 && streq(member, "ScanFinished"))
+                r = sd_bus_message_append(s, "a{sv}", 4, "processes", "u", j->report.n_processes, "pages",
+                                          "t", j->report.n_pages, "duplicate_frames", "t",
+                                          j->report.n_duplicates, "zero_frames", "t", j->report.n_zero);
         return r < 0 ? r : sd_bus_send_to(j->manager->bus, s, to, NULL);
 }
 

@@ -70,7 +70,7 @@ bool job_retry(struct job *j, int error)
         }
         /* What the part at hand has reported already must not count twice. A merge goes on where it was:
          * what it has merged would not be found again. */
-        if (j->type == JOB_ESTIMATE)
+        if (!job_changes(j->type))
                 j->part = 0;
         begin_part(j);
         return true;

@@ -16,7 +16,7 @@
 /* Smaller steps are not worth a signal. */
 #define PROGRESS_STEP 0.01
 
-static const char *const type_names[] = { "estimate", "merge", "unmerge" };
+static const char *const type_names[] = { "estimate", "merge", "unmerge", "scan" };
 static const char *const state_names[] = { "waiting", "selecting", "scanning", "merging",
                                            "done",    "failed",    "cancelled" };
 
@@ -215,6 +215,8 @@ static void end(struct job *j, enum job_state state)
                  j->error_message ? ": " : ".", j->error_message ?: "");
 
         totals_changed(m);
+        if (state == JOB_DONE && j->type != JOB_UNMERGE)
+                job_signal(j, "ScanFinished");
         if (j->announced) {
                 job_signal(j, "JobRemoved");
                 r = sd_event_add_time_relative(m->event, &j->timer, CLOCK_MONOTONIC, JOB_KEEP_USEC, 0,

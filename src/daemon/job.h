@@ -8,7 +8,7 @@
 #include "daemon/resolve.h"
 #include "lib/records.h"
 
-enum job_type { JOB_ESTIMATE, JOB_MERGE, JOB_UNMERGE };
+enum job_type { JOB_ESTIMATE, JOB_MERGE, JOB_UNMERGE, JOB_SCAN };
 
 enum job_state {
         JOB_WAITING,

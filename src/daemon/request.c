@@ -23,7 +23,10 @@ static enum job_type type_of(sd_bus_message *m)
 {
         const char *member = sd_bus_message_get_member(m);
 
-        return streq(member, "Merge") ? JOB_MERGE : streq(member, "Unmerge") ? JOB_UNMERGE : JOB_ESTIMATE;
+        return streq(member, "Merge")     ? JOB_MERGE
+               : streq(member, "Unmerge") ? JOB_UNMERGE
+               : streq(member, "Scan")    ? JOB_SCAN
+                                          : JOB_ESTIMATE;
 }
 
 static enum mechanism mechanism_of(const Manager *m, const struct selector *s)
@@ -53,7 +56,7 @@ static int check_job(const Manager *m, const struct request *q, sd_bus_error *er
         const struct selector *s = &q->selector;
         enum mechanism mechanism = mechanism_of(m, s);
 
-        if (selector_is_empty(s))
+        if (selector_is_empty(s) && q->type != JOB_SCAN)
                 return sd_bus_error_set(error, MERGEMEM_ERROR_BAD_SELECTOR,
                                         "The selector is empty: say what is meant, or \"all\".");
         if (s->trust != TRUST_USER && s->only_own)

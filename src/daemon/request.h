@@ -6,7 +6,7 @@
 /* Handlers of the Manager's methods that take a selector or give its jobs: who asks decides what of it
  * he gets. Userdata is the Manager. */
 
-/* Merge, Unmerge, Estimate */
+/* Merge, Unmerge, Estimate, Scan */
 int request_job(sd_bus_message *m, void *userdata, sd_bus_error *error);
 /* ListProcesses, ListLibraries, ListOwners, ListCgroups */
 int request_list(sd_bus_message *m, void *userdata, sd_bus_error *error);

@@ -248,6 +248,66 @@ static void test_ended(struct child **c, const pid_t *pids)
         check_sums();
 }
 
+struct finished {
+        unsigned n;
+        uint64_t pages, duplicates;
+};
+
+static int on_finished(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        struct finished *f = userdata;
+        const char *key;
+
+        f->n++;
+        g_assert_cmpint(sd_bus_message_skip(m, "uo"), >, 0);
+        g_assert_cmpint(sd_bus_message_enter_container(m, 'a', "{sv}"), >, 0);
+        while (sd_bus_message_enter_container(m, 'e', "sv") > 0) {
+                g_assert_cmpint(sd_bus_message_read(m, "s", &key), >, 0);
+                if (streq(key, "pages"))
+                        g_assert_cmpint(sd_bus_message_read(m, "v", "t", &f->pages), >, 0);
+                else if (streq(key, "duplicate_frames"))
+                        g_assert_cmpint(sd_bus_message_read(m, "v", "t", &f->duplicates), >, 0);
+                else
+                        g_assert_cmpint(sd_bus_message_skip(m, "v"), >, 0);
+                g_assert_cmpint(sd_bus_message_exit_container(m), >, 0);
+        }
+        return 0;
+}
+
+/* Who began a scan is told what it found before he is told of the job's end. */
+static void test_scan(struct child **c, const pid_t *pids)
+{
+        struct finished f = { 0 };
+        sd_bus_slot *slot = NULL;
+        char *job, *type;
+
+        g_assert_cmpint(sd_bus_match_signal(h.bus, &slot, MERGEMEM_BUS_NAME, MERGEMEM_PATH,
+                                            MERGEMEM_MANAGER_INTERFACE, "ScanFinished", on_finished, &f), >=,
+                        0);
+        job = job_run(h.bus, "Scan", &(struct what){ .pids = pids, .n_pids = N });
+        type = job_string(h.bus, job, "Type");
+        while (sd_bus_process(h.bus, NULL) > 0)
+                ;
+        g_assert_cmpstr(type, ==, "scan");
+        g_assert_cmpuint(f.n, ==, 1);
+        g_assert_cmpuint(f.pages, ==, job_figure(h.bus, job, "pages"));
+        g_assert_cmpuint(f.duplicates, ==, job_figure(h.bus, job, "duplicate_frames"));
+        g_assert_cmpuint(f.duplicates, ==, owners(NULL, NULL).duplicates);
+        g_assert_false(job_has(h.bus, job, "merged_pages"));
+        g_free(type);
+        g_free(job);
+
+        /* Everything is meant if nothing is said; that is more than a test has time for. */
+        job = job_start(h.bus, "Scan", &(struct what){ 0 });
+        g_assert_cmpint(sd_bus_call_method(h.bus, MERGEMEM_BUS_NAME, job, MERGEMEM_JOB_INTERFACE, "Cancel",
+                                           NULL, NULL, NULL),
+                        >=, 0);
+        g_assert_cmpstr(job_wait(h.bus, job), ==, "cancelled");
+        g_free(job);
+        sd_bus_slot_unref(slot);
+        check_sums();
+}
+
 static void test_figures(void)
 {
         struct child *c[N];
@@ -260,6 +320,7 @@ static void test_figures(void)
         }
         test_found(c, pids);
         test_merged(c, pids);
+        test_scan(c, pids);
         test_ended(c, pids);
 }
 

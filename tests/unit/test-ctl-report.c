@@ -327,7 +327,67 @@ static void test_stats(void)
                 "\"pages_scanned_total\":208000,\"pages_merged_total\":18300,\"pages_failed_total\":3,"
                 "\"pages_broken_total\":63,\"cpu_usage_nsec\":1200000000,\"ksmd_cpu_usage_nsec\":850000,"
                 "\"last_scan_usec\":1750000000000000,\"exact\":true,"
-                "\"mechanisms\":[{\"name\":\"ksm\",\"works\":true,\"reason\":\"the kernel has it\"}]}\n");
+                "\"mechanisms\":[{\"name\":\"ksm\",\"works\":true,\"reason\":\"the kernel has it\"}],"
+                "\"gains\":[]}\n");
+}
+
+static void add_row(struct figures_rows *rows, const char *kind, const char *name, const char *unit,
+                    uint32_t processes, uint64_t duplicate_frames, uint64_t zero_frames,
+                    uint64_t saved_bytes)
+{
+        rows->items = g_renew(struct figures_row, rows->items, rows->n + 1);
+        rows->items[rows->n++] = (struct figures_row){
+                .kind = kind,
+                .name = name,
+                .unit = unit,
+                .processes = processes,
+                .figures = { .duplicate_frames = duplicate_frames, .zero_frames = zero_frames,
+                             .saved_bytes = saved_bytes },
+        };
+}
+
+static void test_gains(void)
+{
+        struct output out = { .legend = true, .width = 80 };
+        struct figures_rows memory = {}, cgroups = {};
+        struct gains gains = {};
+        char *text = NULL;
+        size_t size;
+
+        add_row(&memory, "library", "/usr/lib/x86_64-linux-gnu/libc.so.6", NULL, 7, 300, 20, 0);
+        add_row(&memory, "library", "/usr/lib/libunused.so", NULL, 7, 0, 0, 0);
+        add_row(&memory, "program", "/usr/bin/python3.13", NULL, 4, 10, 0, 0);
+        add_row(&memory, "heap", "/usr/bin/python3.13", NULL, 3, 2000, 1000, 0);
+        add_row(&memory, "anon", "/usr/bin/with blank", NULL, 3, 3000, 0, 8192);
+        add_row(&memory, "named", "glibc: malloc arena", NULL, 3, 1, 1, 0);
+        add_row(&memory, "others", "", NULL, 0, 0, 0, 0);
+        for (unsigned i = 0; i < 5; i++)
+                add_row(&cgroups, NULL, "/system.slice/x", i < 3 ? "app.service" : i == 3 ? "b.service" : "",
+                        2, 100 * i + 1, 0, 0);
+        g_assert_cmpint(gains_read(&memory, &cgroups, &gains), ==, 0);
+
+        out.file = open_memstream(&text, &size);
+        g_assert_cmpint(gains_print(&out, &gains), ==, 0);
+        fclose(out.file);
+        g_assert_cmpstr(text, ==,
+                "\n"
+                "At the last look merging would have freed 20.7 MiB, 4.0 MiB of it zeros.\n"
+                "\n"
+                "KIND    PROCESSES FREEABLE    ZEROS   SAVED NAME\n"
+                "library         7  1.2 MiB 80.0 KiB     0 B libc.so.6\n"
+                "program         3 11.7 MiB      0 B 8.0 KiB with blank\n"
+                "program         4  7.9 MiB  3.9 MiB     0 B python3.13\n"
+                "unit            6  1.2 MiB      0 B     0 B app.service\n"
+                "unit            2  1.2 MiB      0 B     0 B b.service\n"
+                "\n"
+                "To have that merged from now on, among processes of one user each:\n"
+                "  mergememctl enable --shlib=libc.so.6\n"
+                "  mergememctl enable --exe=/usr/bin/python3.13\n"
+                "  mergememctl enable --unit=app.service\n");
+        free(text);
+        gains_done(&gains);
+        g_free(memory.items);
+        g_free(cgroups.items);
 }
 
 int main(int argc, char *argv[])
@@ -345,5 +405,6 @@ int main(int argc, char *argv[])
         g_test_add_func("/ctl/report/merge-json", test_merge_json);
         g_test_add_func("/ctl/report/unmerge", test_unmerge);
         g_test_add_func("/ctl/report/stats", test_stats);
+        g_test_add_func("/ctl/report/gains", test_gains);
         return g_test_run();
 }
