@@ -142,8 +142,10 @@ static long lock_and_look(long seed) {
 }
 
 static void locks(void) {
-        long locked = vmstat("nr_mlock");
+        long locked;
 
+        pages_drain();
+        locked = vmstat("nr_mlock");
         for (long seed = 0; seed <= SEED; seed += SEED) {
                 struct herd herd = merged_herd(seed);
 
@@ -151,6 +153,7 @@ static void locks(void) {
                 check_equal(peer_call(&herd.peers[1], held_wrong, seed), 0);
                 herd_end(&herd);
         }
+        pages_drain();
         check_equal(vmstat("nr_mlock"), locked);
 }
 
