@@ -108,6 +108,23 @@ static inline struct page *compat_frozen_page(pte_t pte)
 }
 
 /**
+ * compat_frozen_exclusive() - was a frozen page mapped by this entry alone?
+ * @pte: the migration entry of an anonymous page
+ */
+static inline bool compat_frozen_exclusive(pte_t pte)
+{
+#ifdef COMPAT_LEAFOPS
+	softleaf_t entry = softleaf_from_pte(pte);
+
+	return softleaf_is_migration_write(entry) || softleaf_is_migration_read_exclusive(entry);
+#else
+	swp_entry_t entry = pte_to_swp_entry(pte);
+
+	return is_writable_migration_entry(entry) || is_readable_exclusive_migration_entry(entry);
+#endif
+}
+
+/**
  * compat_swp_uffd() - is a non-present entry marked by userfaultfd?
  * @pte: the entry
  */

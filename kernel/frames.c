@@ -14,10 +14,10 @@
 #include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
-#include <linux/xxhash.h>
 
 #include "frames.h"
 #include "owners.h"
+#include "page.h"
 #include "stats.h"
 
 static unsigned long max_frames;
@@ -123,7 +123,7 @@ static int make_room(kuid_t owner)
 }
 
 /**
- * frame_new() - a frame that is not shared yet
+ * frame_new() - a frame that is not shared yet, and has no content
  * @owner: for whom it counts
  * @node: where its memory is
  *
@@ -186,43 +186,51 @@ void frame_free(struct frame *frame)
 /**
  * frame_fill() - give a frame its content
  * @frame: not published
+ * @hash: from frames_hash() of @source
  * @domain: who may share it
- * @source: a page, which may change meanwhile
+ * @source: a frozen page
  */
-void frame_fill(struct frame *frame, const struct domain *domain, struct page *source)
+void frame_fill(struct frame *frame, u64 hash, const struct domain *domain, struct page *source)
 {
-	void *content;
-
 	copy_highpage(frame->page, source);
+	frame->hash = hash;
 	frame->domain = *domain;
-	content = kmap_local_page(frame->page);
-	frame->hash = xxh64(content, PAGE_SIZE, table.seed);
-	kunmap_local(content);
+}
+
+/**
+ * frames_hash() - what the table knows a content by
+ * @source: a frozen page
+ */
+u64 frames_hash(struct page *source)
+{
+	return page_hash(source, table.seed);
 }
 
 /* Nobody comes to share a frame with a memory error, or one that is full. */
-static bool frame_is_like(const struct frame *frame, const struct frame *like)
+static bool frame_fits(const struct frame *frame, u64 hash, const struct domain *domain, int node)
 {
-	return frame->hash == like->hash && domain_equal(&frame->domain, &like->domain) &&
-	       page_to_nid(frame->page) == page_to_nid(like->page) && !PageHWPoison(frame->page) &&
+	return frame->hash == hash && domain_equal(&frame->domain, domain) &&
+	       page_to_nid(frame->page) == node && !PageHWPoison(frame->page) &&
 	       page_ref_count(frame->page) < frame->refs_max;
 }
 
 /**
  * frames_find() - the frame that others share already
- * @like: a frame that was filled
+ * @hash: of the content
+ * @domain: who may share it
+ * @node: where its memory is
  * @ret_refs_max: with so many references the page gets no further users
  *
  * Return: its page, with a reference, or NULL.
  */
-struct page *frames_find(const struct frame *like, int *ret_refs_max)
+struct page *frames_find(u64 hash, const struct domain *domain, int node, int *ret_refs_max)
 {
 	struct page *page = NULL;
 	struct frame *frame;
 
 	spin_lock(&table.lock);
-	hlist_for_each_entry(frame, bucket_of(like->hash), node) {
-		if (!frame_is_like(frame, like))
+	hlist_for_each_entry(frame, bucket_of(hash), node) {
+		if (!frame_fits(frame, hash, domain, node))
 			continue;
 		page = frame->page;
 		get_page(page);
@@ -235,7 +243,7 @@ struct page *frames_find(const struct frame *like, int *ret_refs_max)
 
 /**
  * frames_publish() - let others share a frame
- * @frame: filled; the table's from now on
+ * @frame: filled, and mapped; the table's from now on
  */
 void frames_publish(struct frame *frame)
 {

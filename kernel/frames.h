@@ -31,9 +31,10 @@ void frames_exit(void);
 
 struct frame *frame_new(kuid_t owner, int node);
 void frame_free(struct frame *frame);
-void frame_fill(struct frame *frame, const struct domain *domain, struct page *source);
+void frame_fill(struct frame *frame, u64 hash, const struct domain *domain, struct page *source);
 
-struct page *frames_find(const struct frame *like, int *ret_refs_max);
+u64 frames_hash(struct page *source);
+struct page *frames_find(u64 hash, const struct domain *domain, int node, int *ret_refs_max);
 void frames_publish(struct frame *frame);
 unsigned long frames_sweep(unsigned long n);
 

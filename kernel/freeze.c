@@ -23,7 +23,7 @@
 
 /**
  * freeze() - freeze what can be frozen of a run of pages
- * @freezer: for frozen_page(), and thaw() in any case
+ * @freezer: for frozen_page() and frozen_replace(), and thaw() in any case
  * @vma: the area, its mm locked
  * @start: address of the first page
  * @n: how many, at most FREEZE_MAX
@@ -33,6 +33,8 @@
 int freeze(struct freezer *freezer, struct vm_area_struct *vma, unsigned long start, unsigned int n)
 {
 	memset(freezer->dst, 0, sizeof(freezer->dst));
+	memset(freezer->frames, 0, sizeof(freezer->frames));
+	freezer->n_free = 0;
 	freezer->args = (struct migrate_vma){
 		.vma = vma,
 		.start = start,
@@ -92,44 +94,77 @@ static pte_t map_zero(struct vm_area_struct *vma, unsigned long address)
 	return pte_wrprotect(pte_mkspecial(mk_pte(ZERO_PAGE(address), vma->vm_page_prot)));
 }
 
-/**
- * frozen_replace() - let the page table point to a shared frame instead
- * @freezer: from freeze()
- * @i: which of the run: one that frozen_page() gave
- * @frame: what to map, of the same bytes; NULL for the zero page
- *
- * There is no moment without an entry.
- *
- * Return: 0, or -EAGAIN if it is not the frozen page any more that is there.
+/*
+ * A frozen page that nobody maps any more is as good as free: the kernel would first put it
+ * back on the LRU, and look for those that map it.
  */
-int frozen_replace(const struct freezer *freezer, unsigned int i, struct page *frame)
+static void frozen_take(struct freezer *freezer, unsigned int i)
 {
-	struct vm_area_struct *vma = freezer->args.vma;
-	unsigned long address = freezer->args.start + i * PAGE_SIZE;
-	pte_t *entry, old, new;
-	spinlock_t *ptl;
-	pmd_t *pmd;
-	int r = -EAGAIN;
+	struct page *page = migrate_pfn_to_page(freezer->src[i]);
+	struct folio *folio = page_folio(page);
 
-	pmd = walk_pmd(vma->vm_mm, address);
-	if (!pmd)
+	freezer->src[i] = 0;
+	folio_clear_active(folio);
+	folio_clear_unevictable(folio);
+	folio_unlock(folio);
+	freezer->free[freezer->n_free++] = page;
+}
+
+/* Returns the result for one page, see frozen_replace(). The table is locked. */
+static int replace_at(struct freezer *freezer, unsigned int i, pte_t *entry)
+{
+	struct page *page = migrate_pfn_to_page(freezer->src[i]), *frame = freezer->frames[i];
+	unsigned long address = freezer->args.start + i * PAGE_SIZE;
+	struct vm_area_struct *vma = freezer->args.vma;
+	pte_t old = ptep_get(entry), new;
+
+	if (compat_frozen_page(old) != page || compat_swp_uffd(old))
 		return -EAGAIN;
-	entry = walk_lock_table(vma->vm_mm, pmd, address, &ptl);
-	if (!entry)
-		return -EAGAIN;
-	old = ptep_get(entry);
-	if (compat_frozen_page(old) != migrate_pfn_to_page(freezer->src[i]) || compat_swp_uffd(old))
-		goto unlock;
-	new = frame ? map_frame(vma, frame) : map_zero(vma, address);
+	new = is_zero_pfn(page_to_pfn(frame)) ? map_zero(vma, address) : map_frame(vma, frame);
 	if (pte_swp_soft_dirty(old))
 		new = pte_mksoft_dirty(new);
 	compat_rss_add(vma->vm_mm, MM_ANONPAGES, -1);
 	set_pte_at(vma->vm_mm, address, entry, new);
 	update_mmu_cache(vma, address, entry);
-	r = 0;
-unlock:
-	walk_unlock_table(ptl);
-	return r;
+	return compat_frozen_exclusive(old) && !folio_test_swapcache(page_folio(page));
+}
+
+/* In one page table. Returns how many pages that was. */
+static unsigned int replace_from(struct freezer *freezer, unsigned int first)
+{
+	unsigned long address = freezer->args.start + first * PAGE_SIZE;
+	unsigned long end = pmd_addr_end(address, freezer->args.end);
+	unsigned int n = (end - address) / PAGE_SIZE;
+	struct mm_struct *mm = freezer->args.vma->vm_mm;
+	pmd_t *pmd = walk_pmd(mm, address);
+	pte_t *entry = NULL;
+	spinlock_t *ptl;
+
+	if (pmd)
+		entry = walk_lock_table(mm, pmd, address, &ptl);
+	for (unsigned int i = 0; i < n; i++)
+		freezer->results[first + i] = entry && freezer->frames[first + i] ?
+					      replace_at(freezer, first + i, entry + i) : -EAGAIN;
+	if (entry)
+		walk_unlock_table(ptl);
+
+	for (unsigned int i = first; i < first + n; i++)
+		if (freezer->results[i] > 0)
+			frozen_take(freezer, i);
+	return n;
+}
+
+/**
+ * frozen_replace() - let the page table point to shared frames instead
+ * @freezer: from freeze(); in @frames what has the same bytes as pages that frozen_page() gave
+ *
+ * There is no moment without an entry. The results are 0; 1 if nobody else had the frozen page,
+ * so that thaw() frees it; or -EAGAIN if it is not the frozen page any more that is there.
+ */
+void frozen_replace(struct freezer *freezer)
+{
+	for (unsigned int i = 0; i < freezer->args.npages;)
+		i += replace_from(freezer, i);
 }
 
 /**
@@ -141,4 +176,5 @@ unlock:
 void thaw(struct freezer *freezer)
 {
 	migrate_vma_finalize(&freezer->args);
+	release_pages(freezer->free, freezer->n_free);
 }

@@ -7,6 +7,7 @@
 
 #include "frames.h"
 #include "group.h"
+#include "page.h"
 #include "target.h"
 
 static void group_drop(struct group *group)
@@ -19,86 +20,115 @@ static void group_drop(struct group *group)
 	group->frame = NULL;
 }
 
-static struct frame *take_spare(struct groups *groups, int node)
-{
-	struct frame *frame = groups->spare;
-
-	groups->spare = NULL;
-	if (frame && page_to_nid(frame->page) != node) {
-		frame_free(frame);
-		frame = NULL;
-	}
-	return frame;
-}
-
-/**
- * group_is_full() - do as many share the frame of a group as may?
- * @group: the group, with a frame
- */
-bool group_is_full(const struct group *group)
+static bool group_is_full(const struct group *group)
 {
 	return page_ref_count(group->page) >= group->refs_max;
 }
 
+static bool group_is_ready(const struct group *group, int node)
+{
+	if (group->page)
+		return page_to_nid(group->page) == node && !group_is_full(group);
+	return group->frame && page_to_nid(group->frame->page) == node;
+}
+
+static struct frame *take_spare(struct groups *groups, int node)
+{
+	struct frame *frame;
+
+	hlist_for_each_entry(frame, &groups->spares, node) {
+		if (page_to_nid(frame->page) != node)
+			continue;
+		hlist_del_init(&frame->node);
+		return frame;
+	}
+	return NULL;
+}
+
 /**
- * groups_resolve() - find or make the frame of a group
+ * group_prepare() - see to it that a group has a frame, or room for one
  * @groups: all of the call
  * @group: the one
  * @use: the target of @source
- * @source: a page of the group, for the content of a frame that nobody shares yet
+ * @source: a page of the group
  *
  * Every node has frames of its own, and more than one if many share them. The domain is that
  * of the group's first page; who is of another does not belong to it.
  *
- * Return: 0; -EXDEV, -EHWPOISON, -ENOSPC, -EDQUOT or -ENOMEM as in the interface.
+ * Return: 0; -EXDEV, -ENOSPC, -EDQUOT or -ENOMEM as in the interface.
  */
-int groups_resolve(struct groups *groups, struct group *group, const struct target_use *use,
-		   struct page *source)
+int group_prepare(struct groups *groups, struct group *group, const struct target_use *use,
+		  struct page *source)
 {
-	int node = page_to_nid(source);
+	int nid = page_to_nid(source);
 	struct frame *frame;
-	struct page *shared;
-	int refs_max;
 
-	if (group->page && !domain_equal(&group->domain, &use->domain))
+	if ((group->page || group->frame) && !domain_equal(&group->domain, &use->domain))
 		return -EXDEV;
-	if (group->page && page_to_nid(group->page) == node && !group_is_full(group))
+	if (group_is_ready(group, nid))
 		return 0;
 
-	frame = take_spare(groups, node) ?: frame_new(use->uid, node);
+	frame = take_spare(groups, nid) ?: frame_new(use->uid, nid);
 	if (IS_ERR(frame))
 		return PTR_ERR(frame);
-	/* To make room may have taken long. */
-	if (PageHWPoison(source)) {
-		groups->spare = frame;
-		return -EHWPOISON;
-	}
-	frame_fill(frame, &use->domain, source);
-	refs_max = frame->refs_max;
-	shared = frames_find(frame, &refs_max);
 	group_drop(group);
 	group->domain = use->domain;
-	group->refs_max = refs_max;
-	if (shared) {
-		group->page = shared;
-		groups->spare = frame;
-	} else {
-		group->frame = frame;
-		group->page = frame->page;
-		get_page(group->page);
-	}
+	group->frame = frame;
 	return 0;
 }
 
+/* The frame that others share already, or a copy of @page. Returns whether it is a copy. */
+static bool group_find(struct groups *groups, struct group *group, struct page *page)
+{
+	struct frame *frame = group->frame;
+	u64 hash = frames_hash(page);
+
+	group->page = frames_find(hash, &group->domain, page_to_nid(page), &group->refs_max);
+	if (group->page) {
+		group->frame = NULL;
+		hlist_add_head(&frame->node, &groups->spares);
+		return false;
+	}
+	frame_fill(frame, hash, &group->domain, page);
+	group->refs_max = frame->refs_max;
+	group->page = frame->page;
+	get_page(group->page);
+	return true;
+}
+
 /**
- * groups_free_spare() - another target is next, and another cgroup pays
+ * group_accept() - may a page be replaced by the frame of its group?
+ * @groups: all of the call
+ * @group: the one, prepared
+ * @page: a frozen page; if it is the first one its content is the group's
+ *
+ * Return: 0; -ESTALE if it has other bytes, -EAGAIN or -EHWPOISON.
+ */
+int group_accept(struct groups *groups, struct group *group, struct page *page)
+{
+	bool copied;
+
+	if (!group_is_ready(group, page_to_nid(page)))
+		return -EAGAIN;
+	copied = !group->page && group_find(groups, group, page);
+	if (PageHWPoison(group->page))
+		return -EHWPOISON;
+	return copied || page_equal(page, group->page) ? 0 : -ESTALE;
+}
+
+/**
+ * groups_free_spares() - free the frames that were not needed so far
  * @groups: all of the call
  */
-void groups_free_spare(struct groups *groups)
+void groups_free_spares(struct groups *groups)
 {
-	if (groups->spare)
-		frame_free(groups->spare);
-	groups->spare = NULL;
+	struct hlist_node *next;
+	struct frame *frame;
+
+	hlist_for_each_entry_safe(frame, next, &groups->spares, node) {
+		hlist_del(&frame->node);
+		frame_free(frame);
+	}
 }
 
 /**
@@ -129,7 +159,7 @@ int groups_init(struct groups *groups, unsigned int n)
 	if (!groups->items)
 		return -ENOMEM;
 	groups->n = n;
-	groups->spare = NULL;
+	INIT_HLIST_HEAD(&groups->spares);
 	return 0;
 }
 
@@ -139,7 +169,7 @@ int groups_init(struct groups *groups, unsigned int n)
  */
 void groups_exit(struct groups *groups)
 {
-	groups_free_spare(groups);
+	groups_free_spares(groups);
 	for (unsigned int i = 0; i < groups->n; i++)
 		group_drop(&groups->items[i]);
 	kvfree(groups->items);

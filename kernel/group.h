@@ -11,7 +11,7 @@ struct target_use;
 /**
  * struct group - pages that are believed to be equal
  * @page: what they are to share, with a reference; NULL if not known yet
- * @frame: of @page, as long as nobody shares it
+ * @frame: of @page, as long as nobody shares it; without @page: one in case that there is none
  * @refs_max: of @page, with so many it gets no further users
  * @domain: who may share it
  */
@@ -26,20 +26,20 @@ struct group {
  * struct groups - all groups of a call
  * @items: by number
  * @n: how many
- * @spare: a frame that was not needed, for the next; charged to the target of the batch
+ * @spares: frames that were not needed, for the next; charged to the target of the batch
  */
 struct groups {
 	struct group *items;
 	unsigned int n;
-	struct frame *spare;
+	struct hlist_head spares;
 };
 
 int groups_init(struct groups *groups, unsigned int n);
 void groups_exit(struct groups *groups);
-int groups_resolve(struct groups *groups, struct group *group, const struct target_use *use,
-		   struct page *source);
-void groups_free_spare(struct groups *groups);
-bool group_is_full(const struct group *group);
+void groups_free_spares(struct groups *groups);
+int group_prepare(struct groups *groups, struct group *group, const struct target_use *use,
+		  struct page *source);
+int group_accept(struct groups *groups, struct group *group, struct page *page);
 bool group_publish(struct group *group);
 
 #endif

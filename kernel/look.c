@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * MERGEMOD_MERGE, first step: what is there, and what it is to share. Nothing is frozen yet.
+ * MERGEMOD_MERGE, first step: what is there, and what it wants. Nothing is frozen yet.
  */
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
@@ -13,26 +13,19 @@
 #include "page.h"
 #include "walk.h"
 
-static int look_at_content(struct merger *merger, struct candidate *candidate, struct page *page)
+/* Pages of zeros want no frame. Once there is one for the group they are not expected. */
+static int look_at_content(struct merger *merger, struct candidate *candidate)
 {
 	struct group *group = candidate->group;
 
-	candidate->zero = page_is_zeros(page) && !mm_forbids_zeropage(merger->use.mm);
-	if (candidate->zero)
+	if (!group->page && merge_as_zeros(merger, candidate->page))
 		return PENDING;
 	if (merger->call->flags & MERGEMOD_MERGE_ZERO_ONLY)
 		return -ESTALE;
-	return groups_resolve(&merger->groups, group, &merger->use, page) ?: PENDING;
+	return group_prepare(&merger->groups, group, &merger->use, candidate->page) ?: PENDING;
 }
 
-/**
- * area_at() - the area that an address lies in
- * @mm: whose, locked
- * @address: where
- *
- * Return: the area, or NULL.
- */
-struct vm_area_struct *area_at(struct mm_struct *mm, unsigned long address)
+static struct vm_area_struct *area_at(struct mm_struct *mm, unsigned long address)
 {
 	struct vm_area_struct *vma = find_vma(mm, address);
 
@@ -40,74 +33,140 @@ struct vm_area_struct *area_at(struct mm_struct *mm, unsigned long address)
 }
 
 /**
- * check_at() - is there a page that may be merged?
- * @vma: the area, its mm locked; NULL if there is none
- * @address: of the page
- * @ret: the page, with a reference
+ * find_area() - the area of a candidate, if it may be merged there
+ * @merger: the call; the target's memory is locked
+ * @i: which candidate; if it is pending and may not be merged it has its status then
  *
- * Return: 0 or the status for the caller.
+ * Return: the area, or NULL.
  */
-int check_at(struct vm_area_struct *vma, unsigned long address, struct mapping *ret)
+struct vm_area_struct *find_area(struct merger *merger, unsigned int i)
 {
+	struct candidate *candidate = &merger->candidates[i];
+	struct vm_area_struct *vma;
 	int r;
 
-	if (!vma)
-		return -EFAULT;
-	r = area_check(vma);
-	if (r)
-		return r;
-	if (!walk_gather(vma, &address, address + PAGE_SIZE, ret, 1))
-		return -ENODATA;
-	r = !ret->page ? -EALREADY : ret->huge ? -E2BIG : page_check(ret->page);
-	if (r)
-		walk_release(ret, 1);
-	return r;
+	if (candidate->status != PENDING)
+		return NULL;
+	vma = area_at(merger->use.mm, candidate->address);
+	r = vma ? area_check(vma) : -EFAULT;
+	if (!r)
+		return vma;
+	candidate->status = r;
+	return NULL;
 }
 
-static void look_at(struct merger *merger, struct candidate *candidate)
+static int check_mapping(const struct mapping *mapping)
 {
-	struct vm_area_struct *vma = area_at(merger->use.mm, candidate->address);
-	struct mapping mapping;
+	if (!mapping->page)
+		return -EALREADY;
+	return mapping->huge ? -E2BIG : page_check(mapping->page);
+}
 
-	candidate->status = check_at(vma, candidate->address, &mapping);
-	if (candidate->status)
-		return;
-	merger->huge |= area_gets_huge(vma);
-	candidate->status = look_at_content(merger, candidate, mapping.page);
-	walk_release(&mapping, 1);
+/**
+ * run_length() - how many candidates are neighbours
+ * @merger: the call
+ * @first: the first of them, pending
+ * @vma: its area
+ */
+unsigned int run_length(const struct merger *merger, unsigned int first, const struct vm_area_struct *vma)
+{
+	const struct candidate *candidates = merger->candidates;
+	unsigned int n = 0;
+
+	while (first + n < merger->n && candidates[first + n].status == PENDING &&
+	       candidates[first + n].address == candidates[first].address + n * PAGE_SIZE &&
+	       candidates[first + n].address < vma->vm_end)
+		n++;
+	return n;
+}
+
+/* Candidates whose page may be merged have it then, with a reference; others have their status. */
+static unsigned int find_run(struct merger *merger, unsigned int first, struct vm_area_struct *vma)
+{
+	unsigned int n = run_length(merger, first, vma), n_found = 0;
+	struct candidate *candidates = &merger->candidates[first];
+	unsigned long start = candidates[0].address, address = start, end = start + n * PAGE_SIZE;
+
+	while (address < end)
+		n_found += walk_gather(vma, &address, end, &merger->mappings[n_found], n - n_found);
+
+	for (unsigned int i = 0; i < n; i++)
+		candidates[i].status = -ENODATA;
+	for (unsigned int i = 0; i < n_found; i++) {
+		struct mapping *mapping = &merger->mappings[i];
+		struct candidate *candidate = &candidates[(mapping->address - start) / PAGE_SIZE];
+		int r = check_mapping(mapping);
+
+		candidate->status = r ?: PENDING;
+		if (r)
+			walk_release(mapping, 1);
+		else
+			candidate->page = mapping->page;
+	}
+	return n;
+}
+
+static void release_run(struct merger *merger, unsigned int first, unsigned int n)
+{
+	for (unsigned int i = first; i < first + n; i++) {
+		if (merger->candidates[i].page)
+			put_page(merger->candidates[i].page);
+		merger->candidates[i].page = NULL;
+	}
+}
+
+/* Returns how many candidates it was. */
+static unsigned int look_from(struct merger *merger, unsigned int first)
+{
+	struct vm_area_struct *vma = find_area(merger, first);
+	unsigned int n;
+
+	if (!vma)
+		return 1;
+	n = find_run(merger, first, vma);
+	for (unsigned int i = first; i < first + n; i++) {
+		struct candidate *candidate = &merger->candidates[i];
+
+		if (!candidate->page)
+			continue;
+		merger->huge |= area_gets_huge(vma);
+		candidate->status = look_at_content(merger, candidate);
+	}
+	release_run(merger, first, n);
+	return n;
 }
 
 /**
  * look_at_all() - find out what becomes of the candidates
- * @merger: the call; candidates that are not pending have their status
- *
- * Return: 0 or -EINTR.
+ * @merger: the call, the target's memory locked; candidates that are not pending have their status
  */
-int look_at_all(struct merger *merger)
+void look_at_all(struct merger *merger)
 {
-	if (mmap_read_lock_killable(merger->use.mm))
-		return -EINTR;
-	for (unsigned int i = 0; i < merger->n; i++)
-		if (merger->candidates[i].status == PENDING)
-			look_at(merger, &merger->candidates[i]);
-	mmap_read_unlock(merger->use.mm);
-	return 0;
+	merger->huge = false;
+	for (unsigned int i = 0; i < merger->n;)
+		i += look_from(merger, i);
 }
 
 /* Freezing part of a huge page splits it. What is not split will be -E2BIG again. */
-static void split_at(struct merger *merger, unsigned long address)
+static void split_at(struct merger *merger, unsigned int i)
 {
-	struct vm_area_struct *vma = area_at(merger->use.mm, address);
-	struct mapping mapping;
+	struct candidate *candidate = &merger->candidates[i];
+	struct vm_area_struct *vma;
 
-	if (check_at(vma, address, &mapping) != -E2BIG)
+	candidate->status = PENDING;
+	vma = find_area(merger, i);
+	if (!vma)
 		return;
-	if (!freeze(&merger->freezer, vma, address, 1))
+	release_run(merger, i, find_run(merger, i, vma));
+	if (candidate->status != -E2BIG)
+		return;
+	candidate->status = PENDING;
+	if (!freeze(&merger->freezer, vma, candidate->address, 1))
 		thaw(&merger->freezer);
 }
 
 /**
- * split_all() - split the huge pages among the candidates
+ * split_all() - split the huge pages among the candidates, if that is wanted
  * @merger: the call; those candidates are pending again
  *
  * Return: 0 or -EINTR.
@@ -116,14 +175,13 @@ int split_all(struct merger *merger)
 {
 	struct mm_struct *mm = merger->use.mm;
 
+	if (merger->call->huge != MERGEMOD_HUGE_SPLIT)
+		return 0;
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
-	for (unsigned int i = 0; i < merger->n && !check_stable_address_space(mm); i++) {
-		if (merger->candidates[i].status != -E2BIG)
-			continue;
-		split_at(merger, merger->candidates[i].address);
-		merger->candidates[i].status = PENDING;
-	}
+	for (unsigned int i = 0; i < merger->n && !check_stable_address_space(mm); i++)
+		if (merger->candidates[i].status == -E2BIG)
+			split_at(merger, i);
 	mmap_read_unlock(mm);
 	return 0;
 }
@@ -142,20 +200,16 @@ int forbid_huge(struct merger *merger)
 	struct mm_struct *mm = merger->use.mm;
 	int r = 0;
 
-	if (!merger->huge)
-		return 0;
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
 	for (unsigned int i = 0; i < merger->n; i++) {
-		struct candidate *candidate = &merger->candidates[i];
-
-		vma = candidate->status == PENDING ? area_at(mm, candidate->address) : NULL;
-		if (!vma || area_check(vma))
+		vma = find_area(merger, i);
+		if (!vma)
 			continue;
 		if (vma != last)
 			r = area_forbid_huge(merger->use.target, vma, merger->call->huge);
 		if (r)
-			candidate->status = r;
+			merger->candidates[i].status = r;
 		last = vma;
 	}
 	mmap_write_unlock(mm);

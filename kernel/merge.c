@@ -2,15 +2,15 @@
 /*
  * MERGEMOD_MERGE: groups of pages that should be equal.
  *
- * Elements go in batches of one target, in two steps. The first looks, with the target's
- * memory locked for reading: is there a page, may it be merged, is it full of zeros, is
- * there a frame for its group? If not, one is made as a copy of the page. The second step
- * freezes runs of neighbours, compares each page with its frame, and replaces those that are
- * equal. What the first step saw may be outdated by then; only that compare counts.
+ * Elements go in batches of one target, in two steps. The first looks: is there a page, may it
+ * be merged, is it full of zeros, is there a frame for its group? If not, an empty one is made.
+ * The second step freezes runs of neighbours. The first page of a group is copied to its frame,
+ * unless others share such a frame already; the rest are compared with it, and those that are
+ * equal are replaced. What the first step saw may be outdated by then; only that compare counts.
  *
- * The second step locks the memory for reading too: page faults go on meanwhile, except for
- * those on a frozen page. Whoever else changes the page table then is noticed under its lock.
- * For writing the memory is only locked where an area must not get huge pages any more.
+ * Both lock the memory for reading: page faults go on meanwhile, except for those on a frozen
+ * page. Whoever else changes the page table is noticed under its lock. For writing the memory is
+ * only locked where an area must not get huge pages any more; then all begins anew.
  */
 #include <linux/ktime.h>
 #include <linux/mm.h>
@@ -28,73 +28,54 @@
 #include "session.h"
 #include "stats.h"
 #include "target.h"
-#include "walk.h"
 
-/* Longest time for which a target's memory should be locked: as long as a few page faults. */
-#define LOCK_NSEC (500 * NSEC_PER_USEC)
+/* Longest time for which a target's memory should be locked, and pages frozen. */
+#define LOCK_NSEC (2 * NSEC_PER_MSEC)
 #define BATCH_MIN 4
 
-static int merge_frozen(struct merger *merger, struct candidate *candidate, unsigned int i)
+/**
+ * merge_as_zeros() - may a page be replaced by the kernel's page of zeros?
+ * @merger: the call
+ * @page: the page
+ */
+bool merge_as_zeros(const struct merger *merger, struct page *page)
+{
+	return page_is_zeros(page) && !mm_forbids_zeropage(merger->use.mm);
+}
+
+static int find_frame(struct merger *merger, struct candidate *candidate, unsigned int i)
 {
 	struct page *page = frozen_page(&merger->freezer, i);
 	struct group *group = candidate->group;
-	int r;
+	int r = -ESTALE;
 
 	if (!page)
 		return -EBUSY;
-	if (candidate->zero) {
-		if (!page_is_zeros(page))
-			return -ESTALE;
-		r = frozen_replace(&merger->freezer, i, NULL);
-	} else {
-		if (PageHWPoison(group->page))
-			return -EHWPOISON;
-		if (group_is_full(group))
-			return -EAGAIN;
-		if (!page_equal(page, group->page))
-			return -ESTALE;
-		r = frozen_replace(&merger->freezer, i, group->page);
-		if (!r)
-			merger->call->new_frames += group_publish(group);
-	}
-	if (r)
+	candidate->zero = !group->page && merge_as_zeros(merger, page);
+	if (!candidate->zero && (group->page || group->frame))
+		r = group_accept(&merger->groups, group, page);
+	if (r == -ESTALE && group->page)
+		candidate->zero = merge_as_zeros(merger, page);
+	if (candidate->zero)
+		r = 0;
+	if (!r)
+		merger->freezer.frames[i] = candidate->zero ? ZERO_PAGE(candidate->address) : group->page;
+	return r;
+}
+
+static int settle(struct merger *merger, struct candidate *candidate, unsigned int i)
+{
+	int r = merger->freezer.results[i];
+
+	if (r < 0)
 		return r;
-	get_page(page);
-	candidate->merged = page;
-	return 0;
-}
-
-/* How many of the candidates from @first on are neighbours in @vma. */
-static unsigned int run_length(const struct merger *merger, unsigned int first,
-			       const struct vm_area_struct *vma)
-{
-	const struct candidate *candidates = merger->candidates;
-	unsigned int n = 0;
-
-	while (first + n < merger->n && candidates[first + n].status == PENDING &&
-	       candidates[first + n].address == candidates[first].address + n * PAGE_SIZE &&
-	       candidates[first + n].address < vma->vm_end)
-		n++;
-	return n;
-}
-
-/* Looks once more, shortly before: freezing a huge page would split it. */
-static unsigned int check_run(struct merger *merger, unsigned int first, struct vm_area_struct *vma,
-			      unsigned int n)
-{
-	struct mapping mapping;
-
-	for (unsigned int i = 0; i < n; i++) {
-		struct candidate *candidate = &merger->candidates[first + i];
-		int r = check_at(vma, candidate->address, &mapping);
-
-		if (r) {
-			candidate->status = r;
-			return i;
-		}
-		walk_release(&mapping, 1);
+	if (!candidate->zero)
+		merger->call->new_frames += group_publish(candidate->group);
+	if (r == 0) {
+		candidate->merged = migrate_pfn_to_page(merger->freezer.src[i]);
+		get_page(candidate->merged);
 	}
-	return n;
+	return 0;
 }
 
 static void merge_run(struct merger *merger, unsigned int first, unsigned int n, struct vm_area_struct *vma)
@@ -104,53 +85,73 @@ static void merge_run(struct merger *merger, unsigned int first, unsigned int n,
 
 	r = freeze(&merger->freezer, vma, candidates[0].address, n);
 	for (unsigned int i = 0; i < n; i++)
-		candidates[i].status = r ?: merge_frozen(merger, &candidates[i], i);
-	if (!r)
-		thaw(&merger->freezer);
+		candidates[i].status = r ?: find_frame(merger, &candidates[i], i);
+	if (r)
+		return;
+	frozen_replace(&merger->freezer);
+	for (unsigned int i = 0; i < n; i++)
+		if (!candidates[i].status)
+			candidates[i].status = settle(merger, &candidates[i], i);
+	thaw(&merger->freezer);
 }
 
 /* Returns how many candidates are settled. */
 static unsigned int merge_from(struct merger *merger, unsigned int first)
 {
-	struct candidate *candidate = &merger->candidates[first];
-	struct vm_area_struct *vma;
+	struct vm_area_struct *vma = find_area(merger, first);
 	unsigned int n;
 
-	if (candidate->status != PENDING)
+	if (!vma)
 		return 1;
-	vma = area_at(merger->use.mm, candidate->address);
-	candidate->status = vma ? area_check(vma) : -EFAULT;
-	if (!candidate->status && area_gets_huge(vma))
-		candidate->status = -E2BIG;
-	if (candidate->status)
+	if (area_gets_huge(vma)) {
+		merger->candidates[first].status = -E2BIG;
 		return 1;
-	candidate->status = PENDING;
-
-	n = check_run(merger, first, vma, run_length(merger, first, vma));
-	if (n)
-		merge_run(merger, first, n, vma);
-	return max(n, 1U);
+	}
+	n = run_length(merger, first, vma);
+	merge_run(merger, first, n, vma);
+	return n;
 }
 
-static int merge_all(struct merger *merger)
+static void adapt_batch(struct session *session, u64 held)
+{
+	stats_lock_held(held);
+	if (held > LOCK_NSEC && session->batch_pages > BATCH_MIN)
+		session->batch_pages /= 2;
+	else if (held < LOCK_NSEC / 4 && session->batch_pages < FREEZE_MAX)
+		session->batch_pages *= 2;
+}
+
+static bool wants_split(const struct merger *merger)
+{
+	if (merger->call->huge != MERGEMOD_HUGE_SPLIT)
+		return false;
+	for (unsigned int i = 0; i < merger->n; i++)
+		if (merger->candidates[i].status == -E2BIG)
+			return true;
+	return false;
+}
+
+/*
+ * As the memory is locked all the while no huge page comes between. Returns 1 if all is settled,
+ * 0 if something is to be done about huge pages first.
+ */
+static int look_and_merge(struct merger *merger, bool last)
 {
 	struct mm_struct *mm = merger->use.mm;
-	u64 start, held;
+	u64 start;
+	int r;
 
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
 	start = ktime_get_ns();
-	for (unsigned int i = 0; i < merger->n && !check_stable_address_space(mm);)
-		i += merge_from(merger, i);
-	held = ktime_get_ns() - start;
+	look_at_all(merger);
+	r = last || (!merger->huge && !wants_split(merger));
+	if (r)
+		for (unsigned int i = 0; i < merger->n && !check_stable_address_space(mm);)
+			i += merge_from(merger, i);
+	adapt_batch(merger->session, ktime_get_ns() - start);
 	mmap_read_unlock(mm);
-
-	stats_lock_held(held);
-	if (held > LOCK_NSEC && merger->session->batch_pages > BATCH_MIN)
-		merger->session->batch_pages /= 2;
-	else if (held < LOCK_NSEC / 4 && merger->session->batch_pages < FREEZE_MAX)
-		merger->session->batch_pages *= 2;
-	return 0;
+	return r;
 }
 
 /* After thaw(): who still maps the pages that were replaced is known only now. */
@@ -169,6 +170,10 @@ static void count_batch(struct merger *merger)
 		}
 		merged++;
 		zero += candidate->zero;
+		if (!candidate->merged) {
+			freed++;
+			continue;
+		}
 		freed += !folio_mapped(page_folio(candidate->merged));
 		put_page(candidate->merged);
 	}
@@ -188,19 +193,15 @@ static int merge_target(struct merger *merger)
 	/* Whoever has the first page of a group pays for the frame. */
 	memcg = get_mem_cgroup_from_mm(merger->use.mm);
 	old = set_active_memcg(memcg);
-	merger->huge = false;
-	r = look_at_all(merger);
-	if (!r && merger->call->huge == MERGEMOD_HUGE_SPLIT)
-		r = split_all(merger) ?: look_at_all(merger);
-	groups_free_spare(&merger->groups);
+	r = look_and_merge(merger, false);
+	if (!r)
+		r = split_all(merger) ?: forbid_huge(merger) ?: look_and_merge(merger, true);
 	set_active_memcg(old);
 	mem_cgroup_put(memcg);
-
-	if (!r)
-		r = forbid_huge(merger) ?: merge_all(merger);
-	if (!r)
-		count_batch(merger);
-	return r;
+	if (r < 0)
+		return r;
+	count_batch(merger);
+	return 0;
 }
 
 static void set_status(struct merger *merger, int status)
@@ -227,6 +228,10 @@ static int merge_batch(struct merger *merger)
 		};
 	}
 
+	/* They are charged to another. */
+	if (merger->spares_target != merger->elements[0].target)
+		groups_free_spares(&merger->groups);
+	merger->spares_target = merger->elements[0].target;
 	r = target_enter(&merger->session->targets, merger->elements[0].target, &merger->rule, &merger->use);
 	if (r == -EINTR)
 		return r;

@@ -14,14 +14,16 @@ struct session;
  * @address: of the page
  * @group: its group
  * @status: as in the interface; 1 as long as it may still be merged
- * @zero: it holds zeros
- * @merged: the page that was replaced, with a reference
+ * @zero: it held zeros
+ * @page: while it is looked at: the page, with a reference
+ * @merged: the page that was replaced, with a reference; NULL if it was freed at once
  */
 struct candidate {
 	unsigned long address;
 	struct group *group;
 	int status;
 	bool zero;
+	struct page *page;
 	struct page *merged;
 };
 
@@ -33,9 +35,11 @@ struct candidate {
  * @call: its argument
  * @rule: the domain that was asked for
  * @groups: by number
+ * @spares_target: whose batch the last one was
  * @use: the target of the batch
  * @elements: of the batch
  * @candidates: of the batch
+ * @mappings: what a run of them maps
  * @n: how many
  * @huge: some of them are in areas that could get huge pages
  * @freezer: for the second step
@@ -45,18 +49,21 @@ struct merger {
 	struct mergemod_merge *call;
 	struct domain_rule rule;
 	struct groups groups;
+	u32 spares_target;
 	struct target_use use;
 	struct mergemod_element elements[FREEZE_MAX];
 	struct candidate candidates[FREEZE_MAX];
+	struct mapping mappings[FREEZE_MAX];
 	unsigned int n;
 	bool huge;
 	struct freezer freezer;
 };
 
-struct vm_area_struct *area_at(struct mm_struct *mm, unsigned long address);
-int check_at(struct vm_area_struct *vma, unsigned long address, struct mapping *ret);
+bool merge_as_zeros(const struct merger *merger, struct page *page);
 
-int look_at_all(struct merger *merger);
+struct vm_area_struct *find_area(struct merger *merger, unsigned int i);
+unsigned int run_length(const struct merger *merger, unsigned int first, const struct vm_area_struct *vma);
+void look_at_all(struct merger *merger);
 int split_all(struct merger *merger);
 int forbid_huge(struct merger *merger);
 

@@ -35,6 +35,7 @@ typedef bool (*wanted_t)(struct scanner *scanner, const struct mergemod_page *pa
  * @mappings: what a page table held
  * @pages: what is told of it
  * @n_pages: how many
+ * @sample: of the page that is looked at
  * @hash_count: for the counters
  */
 struct scanner {
@@ -45,6 +46,7 @@ struct scanner {
 	struct mapping mappings[SCAN_BATCH];
 	struct mergemod_page pages[SCAN_BATCH];
 	unsigned int n_pages;
+	struct page_sample sample;
 	unsigned long hash_count;
 };
 
@@ -129,7 +131,8 @@ static void add_hash(struct scanner *scanner, struct mergemod_page *page, struct
 		page->flags |= MERGEMOD_PAGE_ZEROS;
 	content = content ?: ZERO_PAGE(page->address);
 	page->hash = scanner->call->flags & MERGEMOD_SCAN_SAMPLE ?
-		     page_sample(content, scanner->call->seed) : page_hash(content, scanner->call->seed);
+		     page_sample(content, scanner->call->seed, &scanner->sample) :
+		     page_hash(content, scanner->call->seed);
 	scanner->hash_count++;
 }
 
