@@ -31,6 +31,7 @@ MODULE_PARM_DESC(max_frames, "most shared frames; 0 for a sixteenth of memory");
  * A page counts its references in 32 bits, and fork multiplies them: a frame that has many
  * gets no further users but by fork, and another is made. How many is drawn for each frame,
  * so that nobody can count his own until it is full and so learn how many there are besides.
+ * A batch in which it gets full is merged to its end.
  */
 #define REFS_MAX 32768
 #define REFS_SPREAD 4096
@@ -193,6 +194,8 @@ void frame_free(struct frame *frame)
 void frame_fill(struct frame *frame, u64 hash, const struct domain *domain, struct page *source)
 {
 	copy_highpage(frame->page, source);
+	/* The content comes before the page table entry that shows it. */
+	smp_wmb();
 	frame->hash = hash;
 	frame->domain = *domain;
 }

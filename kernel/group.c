@@ -20,24 +20,28 @@ static void group_drop(struct group *group)
 	group->frame = NULL;
 }
 
-static bool group_is_full(const struct group *group)
+/**
+ * group_has_room() - has a group a frame, and may others come to share it?
+ * @group: the group
+ */
+bool group_has_room(const struct group *group)
 {
-	return page_ref_count(group->page) >= group->refs_max;
+	return group->page && page_ref_count(group->page) < group->refs_max && !PageHWPoison(group->page);
 }
 
-static bool group_is_ready(const struct group *group, int node)
+static bool group_is_ready(const struct group *group, int nid)
 {
 	if (group->page)
-		return page_to_nid(group->page) == node && !group_is_full(group);
-	return group->frame && page_to_nid(group->frame->page) == node;
+		return page_to_nid(group->page) == nid && group_has_room(group);
+	return group->frame && page_to_nid(group->frame->page) == nid;
 }
 
-static struct frame *take_spare(struct groups *groups, int node)
+static struct frame *take_spare(struct groups *groups, int nid)
 {
 	struct frame *frame;
 
 	hlist_for_each_entry(frame, &groups->spares, node) {
-		if (page_to_nid(frame->page) != node)
+		if (page_to_nid(frame->page) != nid)
 			continue;
 		hlist_del_init(&frame->node);
 		return frame;
@@ -46,24 +50,37 @@ static struct frame *take_spare(struct groups *groups, int node)
 }
 
 /**
- * group_prepare() - see to it that a group has a frame, or room for one
+ * group_recall() - the batch is over; an empty frame of the group is for the next
  * @groups: all of the call
  * @group: the one
- * @use: the target of @source
- * @source: a page of the group
+ *
+ * The next batch may be another target's, for whom it does not count.
+ */
+void group_recall(struct groups *groups, struct group *group)
+{
+	if (group->page || !group->frame)
+		return;
+	hlist_add_head(&group->frame->node, &groups->spares);
+	group->frame = NULL;
+}
+
+/**
+ * group_prepare() - see to it that a group has a frame, or an empty one in case it needs it
+ * @groups: all of the call
+ * @group: the one
+ * @use: the target of the batch
+ * @nid: node of a page of the group
  *
  * Every node has frames of its own, and more than one if many share them. The domain is that
  * of the group's first page; who is of another does not belong to it.
  *
  * Return: 0; -EXDEV, -ENOSPC, -EDQUOT or -ENOMEM as in the interface.
  */
-int group_prepare(struct groups *groups, struct group *group, const struct target_use *use,
-		  struct page *source)
+int group_prepare(struct groups *groups, struct group *group, const struct target_use *use, int nid)
 {
-	int nid = page_to_nid(source);
 	struct frame *frame;
 
-	if ((group->page || group->frame) && !domain_equal(&group->domain, &use->domain))
+	if (group->page && !domain_equal(&group->domain, &use->domain))
 		return -EXDEV;
 	if (group_is_ready(group, nid))
 		return 0;
@@ -71,6 +88,7 @@ int group_prepare(struct groups *groups, struct group *group, const struct targe
 	frame = take_spare(groups, nid) ?: frame_new(use->uid, nid);
 	if (IS_ERR(frame))
 		return PTR_ERR(frame);
+	group_recall(groups, group);
 	group_drop(group);
 	group->domain = use->domain;
 	group->frame = frame;
@@ -100,14 +118,18 @@ static bool group_find(struct groups *groups, struct group *group, struct page *
  * group_accept() - may a page be replaced by the frame of its group?
  * @groups: all of the call
  * @group: the one, prepared
+ * @use: the target of the batch
  * @page: a frozen page; if it is the first one its content is the group's
  *
- * Return: 0; -ESTALE if it has other bytes, -EAGAIN or -EHWPOISON.
+ * Return: 0; -ESTALE if it has other bytes, -EXDEV, -EAGAIN or -EHWPOISON.
  */
-int group_accept(struct groups *groups, struct group *group, struct page *page)
+int group_accept(struct groups *groups, struct group *group, const struct target_use *use,
+		 struct page *page)
 {
 	bool copied;
 
+	if (!domain_equal(&group->domain, &use->domain))
+		return -EXDEV;
 	if (!group_is_ready(group, page_to_nid(page)))
 		return -EAGAIN;
 	copied = !group->page && group_find(groups, group, page);

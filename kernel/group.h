@@ -11,7 +11,7 @@ struct target_use;
 /**
  * struct group - pages that are believed to be equal
  * @page: what they are to share, with a reference; NULL if not known yet
- * @frame: of @page, as long as nobody shares it; without @page: one in case that there is none
+ * @frame: of @page, as long as nobody shares it; without @page: empty, for the batch at hand
  * @refs_max: of @page, with so many it gets no further users
  * @domain: who may share it
  */
@@ -26,7 +26,7 @@ struct group {
  * struct groups - all groups of a call
  * @items: by number
  * @n: how many
- * @spares: frames that were not needed, for the next; charged to the target of the batch
+ * @spares: empty frames that were not needed, for the next; charged to the target of the batch
  */
 struct groups {
 	struct group *items;
@@ -37,9 +37,11 @@ struct groups {
 int groups_init(struct groups *groups, unsigned int n);
 void groups_exit(struct groups *groups);
 void groups_free_spares(struct groups *groups);
-int group_prepare(struct groups *groups, struct group *group, const struct target_use *use,
-		  struct page *source);
-int group_accept(struct groups *groups, struct group *group, struct page *page);
+int group_prepare(struct groups *groups, struct group *group, const struct target_use *use, int nid);
+void group_recall(struct groups *groups, struct group *group);
+int group_accept(struct groups *groups, struct group *group, const struct target_use *use,
+		 struct page *page);
+bool group_has_room(const struct group *group);
 bool group_publish(struct group *group);
 
 #endif

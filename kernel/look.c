@@ -13,18 +13,6 @@
 #include "page.h"
 #include "walk.h"
 
-/* Pages of zeros want no frame. Once there is one for the group they are not expected. */
-static int look_at_content(struct merger *merger, struct candidate *candidate)
-{
-	struct group *group = candidate->group;
-
-	if (!group->page && merge_as_zeros(merger, candidate->page))
-		return PENDING;
-	if (merger->call->flags & MERGEMOD_MERGE_ZERO_ONLY)
-		return -ESTALE;
-	return group_prepare(&merger->groups, group, &merger->use, candidate->page) ?: PENDING;
-}
-
 static struct vm_area_struct *area_at(struct mm_struct *mm, unsigned long address)
 {
 	struct vm_area_struct *vma = find_vma(mm, address);
@@ -115,25 +103,82 @@ static void release_run(struct merger *merger, unsigned int first, unsigned int 
 	}
 }
 
+/* Pages of zeros want no frame. Once there is one for the group they are not expected. */
+static int look_at_content(struct merger *merger, struct candidate *candidate)
+{
+	/* Since it was checked others were looked at. */
+	if (PageHWPoison(candidate->page))
+		return -EHWPOISON;
+	if (!candidate->group->page && merge_as_zeros(merger, candidate->page))
+		return PENDING;
+	if (merger->call->flags & MERGEMOD_MERGE_ZERO_ONLY)
+		return -ESTALE;
+	candidate->nid = page_to_nid(candidate->page);
+	return PENDING;
+}
+
+/*
+ * Where nothing has to be found out for the second step, which looks for itself: no huge pages,
+ * and every group has its frame, on the only node there is.
+ */
+static bool run_is_known(const struct merger *merger, unsigned int first, unsigned int n)
+{
+	if (merger->call->huge == MERGEMOD_HUGE_SPLIT || num_online_nodes() > 1)
+		return false;
+	for (unsigned int i = first; i < first + n; i++)
+		if (!group_has_room(merger->candidates[i].group))
+			return false;
+	return true;
+}
+
 /* Returns how many candidates it was. */
 static unsigned int look_from(struct merger *merger, unsigned int first)
 {
 	struct vm_area_struct *vma = find_area(merger, first);
+	bool gets_huge, keeps_huge;
 	unsigned int n;
 
 	if (!vma)
 		return 1;
+	gets_huge = area_gets_huge(vma);
+	n = run_length(merger, first, vma);
+	if (!gets_huge && run_is_known(merger, first, n))
+		return n;
+	keeps_huge = gets_huge && merger->call->huge == MERGEMOD_HUGE_KEEP;
 	n = find_run(merger, first, vma);
 	for (unsigned int i = first; i < first + n; i++) {
 		struct candidate *candidate = &merger->candidates[i];
 
-		if (!candidate->page)
-			continue;
-		merger->huge |= area_gets_huge(vma);
-		candidate->status = look_at_content(merger, candidate);
+		candidate->nid = NUMA_NO_NODE;
+		if (candidate->page)
+			candidate->status = keeps_huge ? -E2BIG : look_at_content(merger, candidate);
 	}
+	/* Before memory is allocated, which may take long. */
 	release_run(merger, first, n);
+	for (unsigned int i = first; i < first + n; i++) {
+		struct candidate *candidate = &merger->candidates[i];
+
+		if (candidate->status != PENDING)
+			continue;
+		merger->huge |= gets_huge;
+		if (candidate->nid != NUMA_NO_NODE)
+			candidate->status = group_prepare(&merger->groups, candidate->group, &merger->use,
+							  candidate->nid) ?: PENDING;
+	}
 	return n;
+}
+
+/**
+ * look_again() - what has become of a candidate that cannot be frozen after all
+ * @merger: the call, the target's memory locked
+ * @i: which candidate; it has its status then
+ * @vma: its area
+ */
+void look_again(struct merger *merger, unsigned int i, struct vm_area_struct *vma)
+{
+	release_run(merger, i, find_run(merger, i, vma));
+	if (merger->candidates[i].status == PENDING)
+		merger->candidates[i].status = -EAGAIN;
 }
 
 /**
@@ -166,7 +211,7 @@ static void split_at(struct merger *merger, unsigned int i)
 }
 
 /**
- * split_all() - split the huge pages among the candidates, if that is wanted
+ * split_all() - split the huge pages among the candidates
  * @merger: the call; those candidates are pending again
  *
  * Return: 0 or -EINTR.
@@ -175,8 +220,6 @@ int split_all(struct merger *merger)
 {
 	struct mm_struct *mm = merger->use.mm;
 
-	if (merger->call->huge != MERGEMOD_HUGE_SPLIT)
-		return 0;
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
 	for (unsigned int i = 0; i < merger->n && !check_stable_address_space(mm); i++)

@@ -28,6 +28,7 @@
 #include "session.h"
 #include "stats.h"
 #include "target.h"
+#include "walk.h"
 
 /* Longest time for which a target's memory should be locked, and pages frozen. */
 #define LOCK_NSEC (2 * NSEC_PER_MSEC)
@@ -43,23 +44,37 @@ bool merge_as_zeros(const struct merger *merger, struct page *page)
 	return page_is_zeros(page) && !mm_forbids_zeropage(merger->use.mm);
 }
 
-static int find_frame(struct merger *merger, struct candidate *candidate, unsigned int i)
+/* Which is zero, or the group's frame. What goes neither way has its status. */
+static int find_frame(struct merger *merger, struct candidate *candidate, struct page *page)
+{
+	struct group *group = candidate->group;
+	int r;
+
+	candidate->zero = !group->page && merge_as_zeros(merger, page);
+	if (candidate->zero)
+		return 0;
+	/* It was zeros when it was looked at. */
+	if (!group->page && !group->frame)
+		return -ESTALE;
+	r = group_accept(&merger->groups, group, &merger->use, page);
+	if (r == -ESTALE && merge_as_zeros(merger, page)) {
+		candidate->zero = true;
+		return 0;
+	}
+	return r;
+}
+
+static int choose(struct merger *merger, struct candidate *candidate, unsigned int i)
 {
 	struct page *page = frozen_page(&merger->freezer, i);
-	struct group *group = candidate->group;
-	int r = -ESTALE;
+	int r;
 
 	if (!page)
 		return -EBUSY;
-	candidate->zero = !group->page && merge_as_zeros(merger, page);
-	if (!candidate->zero && (group->page || group->frame))
-		r = group_accept(&merger->groups, group, page);
-	if (r == -ESTALE && group->page)
-		candidate->zero = merge_as_zeros(merger, page);
-	if (candidate->zero)
-		r = 0;
+	r = find_frame(merger, candidate, page);
 	if (!r)
-		merger->freezer.frames[i] = candidate->zero ? ZERO_PAGE(candidate->address) : group->page;
+		merger->freezer.frames[i] = candidate->zero ? ZERO_PAGE(candidate->address) :
+							      candidate->group->page;
 	return r;
 }
 
@@ -85,7 +100,7 @@ static void merge_run(struct merger *merger, unsigned int first, unsigned int n,
 
 	r = freeze(&merger->freezer, vma, candidates[0].address, n);
 	for (unsigned int i = 0; i < n; i++)
-		candidates[i].status = r ?: find_frame(merger, &candidates[i], i);
+		candidates[i].status = r ?: choose(merger, &candidates[i], i);
 	if (r)
 		return;
 	frozen_replace(&merger->freezer);
@@ -107,7 +122,11 @@ static unsigned int merge_from(struct merger *merger, unsigned int first)
 		merger->candidates[first].status = -E2BIG;
 		return 1;
 	}
-	n = run_length(merger, first, vma);
+	n = walk_count_ready(vma, merger->candidates[first].address, run_length(merger, first, vma));
+	if (!n) {
+		look_again(merger, first, vma);
+		return 1;
+	}
 	merge_run(merger, first, n, vma);
 	return n;
 }
@@ -123,8 +142,6 @@ static void adapt_batch(struct session *session, u64 held)
 
 static bool wants_split(const struct merger *merger)
 {
-	if (merger->call->huge != MERGEMOD_HUGE_SPLIT)
-		return false;
 	for (unsigned int i = 0; i < merger->n; i++)
 		if (merger->candidates[i].status == -E2BIG)
 			return true;
@@ -132,10 +149,10 @@ static bool wants_split(const struct merger *merger)
 }
 
 /*
- * As the memory is locked all the while no huge page comes between. Returns 1 if all is settled,
- * 0 if something is to be done about huge pages first.
+ * Both steps. Returns 1, or 0 if the second was left out because huge pages should be split
+ * first, or be forbidden in an area.
  */
-static int look_and_merge(struct merger *merger, bool last)
+static int look_and_merge(struct merger *merger, bool may_split, bool may_forbid)
 {
 	struct mm_struct *mm = merger->use.mm;
 	u64 start;
@@ -145,7 +162,7 @@ static int look_and_merge(struct merger *merger, bool last)
 		return -EINTR;
 	start = ktime_get_ns();
 	look_at_all(merger);
-	r = last || (!merger->huge && !wants_split(merger));
+	r = !(may_split && wants_split(merger)) && !(may_forbid && merger->huge);
 	if (r)
 		for (unsigned int i = 0; i < merger->n && !check_stable_address_space(mm);)
 			i += merge_from(merger, i);
@@ -187,15 +204,18 @@ static void count_batch(struct merger *merger)
 
 static int merge_target(struct merger *merger)
 {
+	bool may_split = merger->call->huge == MERGEMOD_HUGE_SPLIT;
 	struct mem_cgroup *memcg, *old;
 	int r;
 
 	/* Whoever has the first page of a group pays for the frame. */
 	memcg = get_mem_cgroup_from_mm(merger->use.mm);
 	old = set_active_memcg(memcg);
-	r = look_and_merge(merger, false);
+	r = look_and_merge(merger, may_split, true);
+	if (!r && may_split)
+		r = split_all(merger) ?: look_and_merge(merger, false, true);
 	if (!r)
-		r = split_all(merger) ?: forbid_huge(merger) ?: look_and_merge(merger, true);
+		r = forbid_huge(merger) ?: look_and_merge(merger, false, false);
 	set_active_memcg(old);
 	mem_cgroup_put(memcg);
 	if (r < 0)
@@ -241,6 +261,9 @@ static int merge_batch(struct merger *merger)
 	}
 	r = merge_target(merger);
 	target_leave(&merger->use);
+	for (unsigned int i = 0; i < merger->n; i++)
+		if (merger->candidates[i].group)
+			group_recall(&merger->groups, merger->candidates[i].group);
 	return r;
 }
 

@@ -15,6 +15,7 @@ struct session;
  * @group: its group
  * @status: as in the interface; 1 as long as it may still be merged
  * @zero: it held zeros
+ * @nid: where its memory is, if it wants a frame; or NUMA_NO_NODE
  * @page: while it is looked at: the page, with a reference
  * @merged: the page that was replaced, with a reference; NULL if it was freed at once
  */
@@ -23,6 +24,7 @@ struct candidate {
 	struct group *group;
 	int status;
 	bool zero;
+	int nid;
 	struct page *page;
 	struct page *merged;
 };
@@ -64,6 +66,7 @@ bool merge_as_zeros(const struct merger *merger, struct page *page);
 struct vm_area_struct *find_area(struct merger *merger, unsigned int i);
 unsigned int run_length(const struct merger *merger, unsigned int first, const struct vm_area_struct *vma);
 void look_at_all(struct merger *merger);
+void look_again(struct merger *merger, unsigned int i, struct vm_area_struct *vma);
 int split_all(struct merger *merger);
 int forbid_huge(struct merger *merger);
 

@@ -200,6 +200,49 @@ void walk_release(struct mapping *mappings, unsigned int n)
 			put_page(mappings[i].page);
 }
 
+static bool entry_is_ready(pte_t pte)
+{
+	struct folio *folio;
+
+	if (!pte_present(pte) || is_zero_pfn(pte_pfn(pte)) || pte_special(pte) || !pfn_valid(pte_pfn(pte)))
+		return false;
+	folio = page_folio(pte_page(pte));
+	return folio_test_lru(folio) && !folio_test_large(folio);
+}
+
+/**
+ * walk_count_ready() - how many pages of a run can be frozen at once
+ * @vma: the area, its mm locked
+ * @address: of the first
+ * @n: how many there should be
+ *
+ * Those up to the first that is gone, that has to be split, or that is not on the LRU.
+ */
+unsigned int walk_count_ready(struct vm_area_struct *vma, unsigned long address, unsigned int n)
+{
+	unsigned long end = address + n * PAGE_SIZE, next;
+	unsigned int n_ready = 0;
+	spinlock_t *ptl;
+	pte_t *entry;
+	pmd_t *pmd;
+
+	for (; address < end; address = next) {
+		pmd = find_pmd(vma->vm_mm, address, end, &next);
+		entry = pmd ? walk_lock_table(vma->vm_mm, pmd, address, &ptl) : NULL;
+		if (!entry)
+			break;
+		while (address < next && entry_is_ready(ptep_get(entry))) {
+			address += PAGE_SIZE;
+			entry++;
+			n_ready++;
+		}
+		walk_unlock_table(ptl);
+		if (address < next)
+			break;
+	}
+	return n_ready;
+}
+
 /**
  * walk_finds_huge() - is there a huge page in an area?
  * @vma: the area, its mm locked for writing

@@ -19,6 +19,7 @@ struct mapping {
 unsigned int walk_gather(struct vm_area_struct *vma, unsigned long *address, unsigned long end,
 			 struct mapping *mappings, unsigned int n_max);
 void walk_release(struct mapping *mappings, unsigned int n);
+unsigned int walk_count_ready(struct vm_area_struct *vma, unsigned long address, unsigned int n);
 bool walk_finds_huge(struct vm_area_struct *vma);
 pmd_t *walk_pmd(struct mm_struct *mm, unsigned long address);
 pte_t *walk_lock_table(struct mm_struct *mm, pmd_t *pmd, unsigned long address, spinlock_t **ret_ptl);

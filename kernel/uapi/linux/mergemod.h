@@ -254,7 +254,8 @@ enum mergemod_huge {
  *                MERGEMOD_MERGE_ZERO_ONLY, not zeros
  *   EBUSY        it is pinned or otherwise in use, or taken by another merge
  *   EAGAIN       it is on its way: just faulted in, written back, about to be freed; or
- *                so many share the frame of its group that the next call takes another
+ *                so many share the frame of its group, or it is on another node, that
+ *                the next call takes another
  *   ENODATA      there is no page: not touched yet, or swapped out
  *   EFAULT       there is no area
  *   EOPNOTSUPP   the area is of a kind that is refused

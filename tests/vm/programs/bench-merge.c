@@ -18,7 +18,7 @@
 #define MIB 64
 #define N (MIB * 256)
 #define AREA ((char *)0x300000000000UL)
-#define ROUNDS 3
+#define ROUNDS 5
 /* Pages on their way from one list to another are not merged at the first try. */
 #define ENOUGH (N * PROCESSES / 100 * 99)
 #define GIB_SAVED ((PROCESSES - 1) * MIB / 1024.0)
