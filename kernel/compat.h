@@ -35,8 +35,7 @@
 #error "mergemod needs page migration and special page table entries"
 #endif
 
-/* New in 6.19. */
-#if __has_include(<linux/leafops.h>)
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
 #include <linux/leafops.h>
 #define COMPAT_LEAFOPS
 #endif

@@ -113,11 +113,11 @@ static int reserve(kuid_t owner)
 /* Frames that lost their last user count until they are swept; that may be why there is no room. */
 static int make_room(kuid_t owner)
 {
-	static unsigned long last;
+	static unsigned long last = INITIAL_JIFFIES;
 	int r = reserve(owner);
 
 	/* Not for every page when it is others that are in the way. */
-	if ((r != -ENOSPC && r != -EDQUOT) || READ_ONCE(last) == jiffies)
+	if ((r != -ENOSPC && r != -EDQUOT) || !time_after(jiffies, READ_ONCE(last)))
 		return r;
 	WRITE_ONCE(last, jiffies);
 	return frames_sweep(ROOM_LOOKS) ? reserve(owner) : r;
