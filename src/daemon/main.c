@@ -15,16 +15,28 @@ static void help(void)
                "     --bus=BUS             system (default), session, or a D-Bus address\n"
                "     --mechanism=NAME      auto, direct, ksm or observe, whatever is configured\n"
                "     --load-module         Load mergemod into the kernel, or say why not, and exit\n"
-               "     --config=FILE         Read FILE instead of %s/mergememd.conf\n"
+               "     --config=FILE         Read FILE and FILE.d/*.conf instead of\n"
+               "                           %s/mergememd.conf and its like\n"
+               "     --check-config        Say what is wrong with the configuration, and exit\n"
                "     --log-level=LEVEL     err, warning, notice, info or debug\n\n"
                "See mergememd(8).\n",
                MERGEMEM_SYSCONFDIR);
 }
 
+enum action { ACTION_SERVE, ACTION_LOAD_MODULE, ACTION_CHECK_CONFIG };
+
 /* 1: go on; 0: all is said; -EINVAL. */
-static int parse_argv(int argc, char *argv[], Manager *m, bool *ret_load_module)
+static int parse_argv(int argc, char *argv[], Manager *m, enum action *ret_action)
 {
-        enum { ARG_VERSION = 0x100, ARG_BUS, ARG_MECHANISM, ARG_LOAD_MODULE, ARG_CONFIG, ARG_LOG_LEVEL };
+        enum {
+                ARG_VERSION = 0x100,
+                ARG_BUS,
+                ARG_MECHANISM,
+                ARG_LOAD_MODULE,
+                ARG_CONFIG,
+                ARG_CHECK_CONFIG,
+                ARG_LOG_LEVEL,
+        };
         static const struct option options[] = {
                 { "help", no_argument, NULL, 'h' },
                 { "version", no_argument, NULL, ARG_VERSION },
@@ -32,6 +44,7 @@ static int parse_argv(int argc, char *argv[], Manager *m, bool *ret_load_module)
                 { "mechanism", required_argument, NULL, ARG_MECHANISM },
                 { "load-module", no_argument, NULL, ARG_LOAD_MODULE },
                 { "config", required_argument, NULL, ARG_CONFIG },
+                { "check-config", no_argument, NULL, ARG_CHECK_CONFIG },
                 { "log-level", required_argument, NULL, ARG_LOG_LEVEL },
                 {},
         };
@@ -56,7 +69,10 @@ static int parse_argv(int argc, char *argv[], Manager *m, bool *ret_load_module)
                                         optarg);
                         break;
                 case ARG_LOAD_MODULE:
-                        *ret_load_module = true;
+                        *ret_action = ACTION_LOAD_MODULE;
+                        break;
+                case ARG_CHECK_CONFIG:
+                        *ret_action = ACTION_CHECK_CONFIG;
                         break;
                 case ARG_CONFIG:
                         m->conf_path = optarg;
@@ -92,10 +108,17 @@ static int load_module(void)
         return 0;
 }
 
+static int check_config(const Manager *m)
+{
+        _cleanup_(conf_done) struct conf c = {};
+
+        return manager_load_conf(m, &c);
+}
+
 int main(int argc, char *argv[])
 {
         _cleanup_(manager_freep) Manager *m = NULL;
-        bool load = false;
+        enum action action = ACTION_SERVE;
         int r;
 
         r = manager_new(&m);
@@ -103,14 +126,16 @@ int main(int argc, char *argv[])
                 (void) log_error_errno(r, "Cannot set up: %m");
                 return EXIT_FAILURE;
         }
-        r = parse_argv(argc, argv, m, &load);
+        r = parse_argv(argc, argv, m, &action);
         if (r <= 0)
                 return r < 0 ? 2 : EXIT_SUCCESS;
+        if (action == ACTION_CHECK_CONFIG)
+                return check_config(m) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         if (geteuid() != 0) {
                 log_error("mergememd must run as root: it reads the memory of other processes.");
                 return EXIT_FAILURE;
         }
-        if (load)
+        if (action == ACTION_LOAD_MODULE)
                 return load_module() < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         r = manager_start(m);
         if (r < 0)

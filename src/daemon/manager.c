@@ -14,6 +14,7 @@
 #include "daemon/listing.h"
 #include "daemon/manager.h"
 #include "daemon/totals-bus.h"
+#include "shared/conf-file.h"
 #include "shared/format.h"
 #include "shared/log.h"
 
@@ -228,25 +229,16 @@ void manager_refresh(Manager *m)
         (void) sd_event_source_set_enabled(m->refresh_source, SD_EVENT_ONESHOT);
 }
 
-/* What --config= says; else the administrator's file, else the one that came along. */
-static int load_conf(const Manager *m, struct conf *ret)
+int manager_load_conf(const Manager *m, struct conf *ret)
 {
-        static const char *const paths[] = {
-                MERGEMEM_SYSCONFDIR "/mergememd.conf",
-                MERGEMEM_VENDORDIR "/mergememd.conf",
-        };
-        int r;
+        _cleanup_(closep) int root_fd = -EBADF;
 
-        if (m->conf_path) {
-                r = conf_load(m->conf_path, ret);
-                return r == -ENOENT ? log_error_errno(r, "%s: %m", m->conf_path) : r;
-        }
-        for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
-                r = conf_load(paths[i], ret);
-                if (r != -ENOENT)
-                        return r;
-        }
-        return conf_init(ret);
+        if (m->conf_path)
+                return conf_load_file(m->conf_path, ret);
+        root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (root_fd < 0)
+                return log_error_errno(-errno, "/: %m");
+        return conf_load(root_fd, ret);
 }
 
 static void apply_log_level(Manager *m)
@@ -261,7 +253,7 @@ int manager_reload(Manager *m)
         int r;
 
         (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_usec());
-        r = load_conf(m, &c);
+        r = manager_load_conf(m, &c);
         if (r >= 0) {
                 m->conf = c;
                 r = manager_choose_mechanism(m);
@@ -363,7 +355,7 @@ int manager_start(Manager *m)
         int r;
 
         conf_done(&m->conf);
-        r = load_conf(m, &m->conf);
+        r = manager_load_conf(m, &m->conf);
         if (r < 0)
                 return r;
         apply_log_level(m);

@@ -35,7 +35,7 @@ struct Manager {
         struct auth auth;
         sd_bus_track *subscribers;
 
-        const char *conf_path; /* --config=; NULL: the default, which may be missing; borrowed */
+        const char *conf_path; /* --config=; NULL: the usual places; borrowed */
         struct conf conf;
         enum mechanism mechanism_option; /* --mechanism=; MECHANISM_INVALID_ if not given */
         int log_level_option;            /* --log-level=; -1 if not given */
@@ -86,6 +86,9 @@ struct Manager {
 int manager_new(Manager **ret);
 Manager *manager_free(Manager *m);
 DEFINE_CLEANUP_FUNC(Manager *, manager_free)
+
+/* The configuration as it is written down now. 0 or -errno, logged. */
+int manager_load_conf(const Manager *m, struct conf *ret);
 
 /* Opens what is needed, takes the lock, finds the mechanisms, connects to the bus. Logs failures. */
 int manager_start(Manager *m);

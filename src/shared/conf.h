@@ -58,8 +58,4 @@ int conf_parse(const char *name, const char *text, size_t size, struct conf *c);
  * with file and line. */
 int conf_check(const struct conf *c);
 
-/* Reads @path over the defaults into *@ret, which stays untouched on failure. A file above 1 MiB is
- * -EFBIG. All that has been logged; only -ENOENT, a missing file, is left to the caller. */
-int conf_load(const char *path, struct conf *ret);
-
 const struct rule *conf_find_rule(const struct conf *c, const char *name);

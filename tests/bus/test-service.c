@@ -117,6 +117,36 @@ static void test_bad_config(void)
         harness_config_write(&h, "");
 }
 
+/* What --check-config says of @text. */
+static int check_config(const char *text, char **ret)
+{
+        char *option = g_strconcat("--config=", h.config, NULL);
+        int status;
+
+        harness_config_write(&h, text);
+        status = spawn_run(&(struct spawn){ .argv = (const char *[]){ TEST_DAEMON, "--check-config", option,
+                                                                      NULL } },
+                           10000, ret);
+        harness_config_write(&h, "");
+        g_free(option);
+        return status;
+}
+
+static void test_check_config(void)
+{
+        char *text;
+
+        g_assert_cmpint(check_config("[Daemon]\nMechanism=ksm\n[Rule a]\nUnit=a\n", &text), ==, 0);
+        g_assert_cmpstr(text, ==, "");
+        g_free(text);
+        g_assert_cmpint(check_config("[Daemon]\nMechanisms=ksm\n", &text), ==, 0);
+        g_assert_nonnull(strstr(text, "mergememd.conf:2: Mechanisms= is not known in [Daemon]"));
+        g_free(text);
+        assert_failed(check_config("[Daemon]\nMechanism=ksm\n\n[Rule a]\nUnit=\n", &text));
+        g_assert_nonnull(strstr(text, "mergememd.conf:4: rule \"a\": nothing says what it is about"));
+        g_free(text);
+}
+
 static void test_reload(void)
 {
         harness_config_write(&h, "[Daemon]\nLogLevel=notice\n");
@@ -272,6 +302,7 @@ int main(int argc, char **argv)
         g_test_add_func("/service/second", test_second);
         g_test_add_func("/service/terminate-in-job", test_terminate_in_job);
         g_test_add_func("/service/bad-config", test_bad_config);
+        g_test_add_func("/service/check-config", test_check_config);
         g_test_add_func("/service/reload", test_reload);
         g_test_add_func("/service/options", test_options);
         g_test_add_func("/service/observe", test_observe);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <fcntl.h>
 #include <glib.h>
-#include <glib/gstdio.h>
 #include <sys/mman.h>
 
 #include "shared/conf.h"
@@ -241,47 +239,6 @@ static void test_limits(void)
         g_assert_cmpstr(e, ==, "a.conf:2: NUL byte; this is not a text file\n");
 }
 
-static void test_load(void)
-{
-        g_autofree char *dir = g_dir_make_tmp("mergemem-conf-XXXXXX", NULL);
-        g_autofree char *path = g_build_filename(dir, "mergememd.conf", NULL);
-        g_autofree char *large = g_strnfill(1 << 20, '\n');
-        _cleanup_(conf_done) struct conf c = { .log_level = 4711 };
-        int fd = open("/dev/null", O_WRONLY | O_CLOEXEC), saved = dup(STDERR_FILENO);
-
-        g_assert_cmpint(dup2(fd, STDERR_FILENO), ==, STDERR_FILENO);
-        close(fd);
-        g_assert_cmpint(conf_load(path, &c), ==, -ENOENT);
-        g_assert_cmpint(conf_load(dir, &c), ==, -EISDIR);
-        g_assert_true(g_file_set_contents(path, "[Daemon]\nMechanism=\nnonsense\n", -1, NULL));
-        g_assert_cmpint(conf_load(path, &c), ==, -EINVAL);
-        g_assert_cmpint(conf_load("/dev/zero", &c), ==, -EFBIG);
-        g_assert_cmpint(c.log_level, ==, 4711);
-        g_assert_true(g_file_set_contents(path, "[Rule x]\n", -1, NULL));
-        g_assert_cmpint(conf_load(path, &c), ==, -EINVAL);
-        g_assert_cmpint(c.log_level, ==, 4711);
-
-        g_assert_true(g_file_set_contents(path, large, 1 << 20, NULL));
-        g_assert_cmpint(conf_load(path, &c), ==, 0);
-        expect_defaults(&c);
-        /* Over the defaults, not over what was there. */
-        conf_done(&c);
-        c.ksm_pages_to_scan = 4711;
-        g_assert_true(g_file_set_contents(path, "[Daemon]\nMechanism=observe\n", -1, NULL));
-        g_assert_cmpint(conf_load(path, &c), ==, 0);
-        g_assert_cmpint(c.mechanism, ==, MECHANISM_OBSERVE);
-        g_assert_cmpuint(c.ksm_pages_to_scan, ==, 2000);
-        conf_done(&c);
-        /* A masked file. */
-        g_assert_cmpint(conf_load("/dev/null", &c), ==, 0);
-        expect_defaults(&c);
-
-        g_assert_cmpint(dup2(saved, STDERR_FILENO), ==, STDERR_FILENO);
-        close(saved);
-        g_assert_cmpint(g_remove(path), ==, 0);
-        g_assert_cmpint(g_rmdir(dir), ==, 0);
-}
-
 /* None of these is a default. */
 static void disturb(struct conf *c)
 {
@@ -337,7 +294,6 @@ int main(int argc, char **argv)
         g_test_add_func("/conf/unknown", test_unknown);
         g_test_add_func("/conf/bad", test_bad);
         g_test_add_func("/conf/limits", test_limits);
-        g_test_add_func("/conf/load", test_load);
         g_test_add_func("/conf/packaged", test_packaged);
         return g_test_run();
 }
