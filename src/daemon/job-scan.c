@@ -341,7 +341,7 @@ static void begin_part(struct job *j)
         p.begin.part = j->part;
         p.begin.n_parts = j->n_parts;
         p.begin.cross_owners = j->selector.all;
-        p.begin.include_private = selector_names_processes(&j->selector);
+        p.begin.include_private = job_names_processes(j);
         p.begin.direct = j->mechanism == MECHANISM_DIRECT;
         p.begin.use_zero_pages = (int8_t) j->manager->conf.ksm_use_zero_pages;
         r = job_call(j, &p, -1, NULL, on_begun);

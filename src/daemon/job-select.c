@@ -58,9 +58,15 @@ static void fail_missing(struct job *j, const struct selector_value *v)
 
 int job_domain_of(const struct job *j, const struct mm_process *p, const char *unit, char **ret)
 {
+        const struct rule_subject subject = { .process = p, .unit = unit };
+        const struct rule *rule = job_tried_rule(j);
+        _cleanup_(freep) char *path = NULL;
+
+        if (rule && rule_cgroup_path(rule, &subject, &path) == -ENOMEM)
+                return -ENOMEM;
         /* mergemod knows no units, and keeps root's processes apart by cgroup. */
         return policy_domain(j->selector.trust, p, j->mechanism == MECHANISM_DIRECT ? NULL : unit,
-                             selector_cgroup_of(&j->selector, p, unit), ret);
+                             rule ? path : selector_cgroup_of(&j->selector, p, unit), ret);
 }
 
 static int add_target(struct job *j, struct mm_process *p, const char *unit, bool selected)
@@ -131,8 +137,11 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
         account_seen(&m->account, p->pid, p->start_ticks);
         if (p->kernel_thread && streq(p->comm, "ksmd"))
                 m->ksmd_pid = p->pid;
-        selected = selector_match(&j->selector, p, unit);
-        why = policy_exclude(p, selector_names_processes(&j->selector));
+        r = job_tried_rule(j) ? job_tried_match(j, p, unit) : selector_match(&j->selector, p, unit);
+        if (r < 0)
+                return r;
+        selected = r > 0;
+        why = policy_exclude(p, job_names_processes(j));
         if (p->pid == getpid() || p->pid == worker_pid(m->worker))
                 why = EXCLUSION_SELF;
         else if (why == EXCLUSION_NONE && hung)

@@ -167,6 +167,7 @@ struct job *job_free(struct job *j)
                 j->manager->running = NULL;
         sd_bus_message_unref(j->call);
         selector_done(&j->selector);
+        conf_done(&j->tried);
         report_done(&j->report);
         free(j->sender);
         free(j->path);

@@ -6,6 +6,7 @@
 #include "daemon/process-list.h"
 #include "daemon/report.h"
 #include "daemon/resolve.h"
+#include "daemon/rules.h"
 #include "lib/records.h"
 
 enum job_type { JOB_ESTIMATE, JOB_MERGE, JOB_UNMERGE, JOB_SCAN };
@@ -67,6 +68,7 @@ struct job {
         sd_event_source *timer; /* waits for ksmd; then, for the end of the object */
 
         struct selector selector;
+        struct conf tried; /* TryRule(): has that rule behind the default one, which the selector goes by */
         enum mechanism mechanism;
         struct report report;
 
@@ -143,6 +145,17 @@ static inline bool job_is_over(const struct job *j)
 int job_new(Manager *manager, enum job_type type, struct selector *s, uid_t uid, sd_bus_message *m,
             struct job **ret);
 struct job *job_free(struct job *j);
+
+/* job-tried.c: a new estimate for the call @m of all that the rule behind the default one in *@c would be
+ * about; takes *@c over. It is dispatched. 0; -ENOBUFS; -ENOMEM. */
+int job_new_tried(Manager *manager, struct conf *c, uid_t uid, sd_bus_message *m);
+/* NULL: the selector says what is meant. */
+const struct rule *job_tried_rule(const struct job *j);
+/* Whether it is about @p: 1, 0, -errno. */
+int job_tried_match(struct job *j, const struct mm_process *p, const char *unit);
+
+/* Whether it names its processes in a way they cannot choose themselves. */
+bool job_names_processes(const struct job *j);
 
 struct job *manager_find_job(const Manager *m, uint32_t id);
 

@@ -112,7 +112,7 @@ static int check_config(const Manager *m)
 {
         _cleanup_(conf_done) struct conf c = {};
 
-        return manager_load_conf(m, &c);
+        return manager_load_conf(m, NULL, &c);
 }
 
 int main(int argc, char *argv[])

@@ -3,6 +3,7 @@
 #include "daemon/job.h"
 #include "daemon/log-control.h"
 #include "daemon/request.h"
+#include "daemon/rule-bus.h"
 #include "daemon/subscriber.h"
 #include "daemon/totals-bus.h"
 #include "shared/log.h"
@@ -58,6 +59,17 @@ static const sd_bus_vtable manager_vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Subscribe", NULL, NULL, subscriber_add, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Unsubscribe", NULL, NULL, subscriber_remove, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListRules", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sa{sv})", rules),
+                                rule_bus_list, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListSettings", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sssa{sv})", settings),
+                                rule_bus_list_settings, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("SetRule", SD_BUS_ARGS("s", name, "a{sv}", rule), SD_BUS_NO_RESULT,
+                                rule_bus_set, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("RemoveRule", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT, rule_bus_remove,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("TryRule", SD_BUS_ARGS("a{sv}", rule), SD_BUS_RESULT("o", job),
+                                rule_bus_try, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Reload", NULL, NULL, rule_bus_reload, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("JobNew", SD_BUS_ARGS("u", id, "o", job), 0),
         SD_BUS_SIGNAL_WITH_ARGS("JobRemoved", SD_BUS_ARGS("u", id, "o", job, "s", result), 0),
         SD_BUS_SIGNAL_WITH_ARGS("ScanFinished", SD_BUS_ARGS("u", id, "o", job, "a{sv}", found), 0),

@@ -14,7 +14,6 @@
 #include "daemon/listing.h"
 #include "daemon/manager.h"
 #include "daemon/totals-bus.h"
-#include "shared/conf-file.h"
 #include "shared/format.h"
 #include "shared/log.h"
 
@@ -229,16 +228,16 @@ void manager_refresh(Manager *m)
         (void) sd_event_source_set_enabled(m->refresh_source, SD_EVENT_ONESHOT);
 }
 
-int manager_load_conf(const Manager *m, struct conf *ret)
+int manager_load_conf(const Manager *m, const struct conf_overlay *overlay, struct conf *ret)
 {
         _cleanup_(closep) int root_fd = -EBADF;
 
         if (m->conf_path)
-                return conf_load_file(m->conf_path, ret);
+                return conf_load_file(m->conf_path, overlay, ret);
         root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (root_fd < 0)
                 return log_error_errno(-errno, "/: %m");
-        return conf_load(root_fd, ret);
+        return conf_load(root_fd, overlay, ret);
 }
 
 static void apply_log_level(Manager *m)
@@ -246,23 +245,31 @@ static void apply_log_level(Manager *m)
         log_set_level(m->log_level_option >= 0 ? m->log_level_option : m->conf.log_level);
 }
 
-int manager_reload(Manager *m)
+int manager_apply_conf(Manager *m, struct conf *c)
 {
-        _cleanup_(conf_done) struct conf c = {};
         struct conf before = m->conf;
         int r;
 
-        (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_usec());
-        r = manager_load_conf(m, &c);
-        if (r >= 0) {
-                m->conf = c;
-                r = manager_choose_mechanism(m);
-                if (r >= 0)
-                        c = before;
-                else
-                        m->conf = before;
-                apply_log_level(m);
+        m->conf = *c;
+        r = manager_choose_mechanism(m);
+        if (r < 0) {
+                m->conf = before;
+                return r;
         }
+        *c = before;
+        apply_log_level(m);
+        return 0;
+}
+
+int manager_reload(Manager *m)
+{
+        _cleanup_(conf_done) struct conf c = {};
+        int r;
+
+        (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_usec());
+        r = manager_load_conf(m, NULL, &c);
+        if (r >= 0)
+                r = manager_apply_conf(m, &c);
         if (r >= 0)
                 log_info("Configuration read again.");
         else
@@ -355,7 +362,7 @@ int manager_start(Manager *m)
         int r;
 
         conf_done(&m->conf);
-        r = manager_load_conf(m, &m->conf);
+        r = manager_load_conf(m, NULL, &m->conf);
         if (r < 0)
                 return r;
         apply_log_level(m);

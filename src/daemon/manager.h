@@ -10,7 +10,7 @@
 #include "daemon/refresh.h"
 #include "daemon/totals.h"
 #include "lib/hash.h"
-#include "shared/conf.h"
+#include "shared/conf-file.h"
 
 /* Jobs that wait or run; and ended ones that can still be read. */
 #define JOBS_MAX 64U
@@ -87,8 +87,10 @@ int manager_new(Manager **ret);
 Manager *manager_free(Manager *m);
 DEFINE_CLEANUP_FUNC(Manager *, manager_free)
 
-/* The configuration as it is written down now. 0 or -errno, logged. */
-int manager_load_conf(const Manager *m, struct conf *ret);
+/* The configuration as it is written down now, @overlay (or NULL) put in. 0 or -errno, logged. */
+int manager_load_conf(const Manager *m, const struct conf_overlay *overlay, struct conf *ret);
+/* Puts *@c in force, which is what was before then; on failure all stays as it is. 0 or -errno, logged. */
+int manager_apply_conf(Manager *m, struct conf *c);
 
 /* Opens what is needed, takes the lock, finds the mechanisms, connects to the bus. Logs failures. */
 int manager_start(Manager *m);

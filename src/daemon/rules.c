@@ -105,10 +105,15 @@ bool rule_match_process(const struct rule *r, const struct rule_subject *s)
         return true;
 }
 
+bool library_pattern_match(const char *pattern, const char *path)
+{
+        return rank_library(pattern, path) != RANK_NONE;
+}
+
 bool rule_match_library(const struct rule *r, const char *path)
 {
         for (size_t i = 0; i < r->match[RULE_SHLIB].n; i++)
-                if (rank_library(r->match[RULE_SHLIB].items[i], path) != RANK_NONE)
+                if (library_pattern_match(r->match[RULE_SHLIB].items[i], path))
                         return true;
         return !rule_has(r, RULE_SHLIB);
 }

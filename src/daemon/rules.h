@@ -33,6 +33,9 @@ bool rule_match_process(const struct rule *r, const struct rule_subject *s);
 /* Whether @r is about the library at @path; true without Shlib=. */
 bool rule_match_library(const struct rule *r, const char *path);
 
+/* Whether @pattern, a name as in mm_library_name_match() or a pattern of names or paths, means @path. */
+bool library_pattern_match(const char *pattern, const char *path);
+
 /* The rule for all memory of the process that no rule with Shlib= is about. Never NULL: the default one
  * matches everything. */
 const struct rule *rules_for_process(const struct conf *c, const struct rule_subject *s);

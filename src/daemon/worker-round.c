@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
 
+#include "daemon/rules.h"
 #include "daemon/worker-child.h"
 #include "lib/vmflags.h"
 
@@ -248,7 +249,7 @@ static bool match_libraries(struct round *r, const struct mm_range *range, bool 
                 const struct round_library *l = &r->libraries[i];
 
                 if (mm_file_id_known(&l->file) ? mm_file_id_equal(&l->file, &range->file)
-                                               : mm_library_name_match(l->name, range->name))
+                                               : library_pattern_match(l->name, range->name))
                         match = seen[i] = true;
         }
         return match;

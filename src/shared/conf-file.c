@@ -72,12 +72,14 @@ static int read_file(int root_fd, const char *path, char **ret, size_t *ret_size
 }
 
 /* Everything but -ENOENT has been logged. */
-static int load_one(int root_fd, const char *path, struct conf *c)
+static int load_one(int root_fd, const char *path, const struct conf_overlay *overlay, struct conf *c)
 {
         _cleanup_(freep) char *text = NULL;
         size_t size = 0;
         int r;
 
+        if (overlay && streq(path, overlay->path))
+                return conf_parse(path, overlay->text, strlen(overlay->text), c);
         r = read_file(root_fd, path, &text, &size);
         if (r == -ENOENT)
                 return r;
@@ -111,11 +113,27 @@ static int add_drop_in(struct drop_ins *d, const char *directory, const char *na
         return 0;
 }
 
-static int find_drop_ins(int root_fd, const char *directory, struct drop_ins *d)
+/* Whether it is a drop-in of @directory. */
+static bool lies_in(const struct conf_overlay *overlay, const char *directory)
 {
-        _cleanup_(closedirp) DIR *dir = NULL;
-        int fd;
+        size_t n = strlen(directory);
 
+        return strncmp(overlay->path, directory, n) == 0 && strrchr(overlay->path, '/') == overlay->path + n;
+}
+
+static int find_drop_ins(int root_fd, const char *directory, const struct conf_overlay *overlay,
+                         struct drop_ins *d)
+{
+        const char *skipped = overlay && lies_in(overlay, directory) ? overlay->path + strlen(directory) + 1
+                                                                     : NULL;
+        _cleanup_(closedirp) DIR *dir = NULL;
+        int fd, r;
+
+        if (skipped && overlay->text) {
+                r = add_drop_in(d, directory, skipped);
+                if (r < 0)
+                        return r;
+        }
         fd = openat(root_fd, below_root(root_fd, directory), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0 && errno == ENOENT)
                 return 0;
@@ -128,13 +146,12 @@ static int find_drop_ins(int root_fd, const char *directory, struct drop_ins *d)
         }
         for (;;) {
                 const struct dirent *entry;
-                int r;
 
                 errno = 0;
                 entry = readdir(dir);
                 if (!entry)
                         return errno ? log_error_errno(-errno, "%s: cannot be read: %m", directory) : 0;
-                if (!is_drop_in(entry->d_name))
+                if (!is_drop_in(entry->d_name) || (skipped && streq(entry->d_name, skipped)))
                         continue;
                 r = add_drop_in(d, directory, entry->d_name);
                 if (r < 0)
@@ -149,11 +166,11 @@ static int compare_names(const void *a, const void *b)
         return strcmp(x->name, y->name);
 }
 
-static int load_drop_ins(int root_fd, struct drop_ins *d, struct conf *c)
+static int load_drop_ins(int root_fd, struct drop_ins *d, const struct conf_overlay *overlay, struct conf *c)
 {
         qsort(d->items, d->n, sizeof(d->items[0]), compare_names);
         for (size_t i = 0; i < d->n; i++) {
-                int r = load_one(root_fd, d->items[i].path, c);
+                int r = load_one(root_fd, d->items[i].path, overlay, c);
 
                 if (r == -ENOENT)
                         log_warning("%s: leads nowhere and is ignored", d->items[i].path);
@@ -163,7 +180,7 @@ static int load_drop_ins(int root_fd, struct drop_ins *d, struct conf *c)
         return conf_check(c);
 }
 
-int conf_load_file(const char *path, struct conf *ret)
+int conf_load_file(const char *path, const struct conf_overlay *overlay, struct conf *ret)
 {
         _cleanup_(drop_ins_done) struct drop_ins drop_ins = {};
         _cleanup_(conf_done) struct conf c = {};
@@ -172,20 +189,20 @@ int conf_load_file(const char *path, struct conf *ret)
 
         if (conf_init(&c) < 0 || asprintf(&directory, "%s.d", path) < 0)
                 return log_oom();
-        r = load_one(AT_FDCWD, path, &c);
+        r = load_one(AT_FDCWD, path, NULL, &c);
         if (r == -ENOENT)
                 return log_error_errno(r, "%s: %m", path);
         if (r >= 0)
-                r = find_drop_ins(AT_FDCWD, directory, &drop_ins);
+                r = find_drop_ins(AT_FDCWD, directory, overlay, &drop_ins);
         if (r >= 0)
-                r = load_drop_ins(AT_FDCWD, &drop_ins, &c);
+                r = load_drop_ins(AT_FDCWD, &drop_ins, overlay, &c);
         if (r < 0)
                 return r;
         *ret = TAKE_GENERIC(c, (struct conf) {});
         return 0;
 }
 
-int conf_load(int root_fd, struct conf *ret)
+int conf_load(int root_fd, const struct conf_overlay *overlay, struct conf *ret)
 {
         _cleanup_(drop_ins_done) struct drop_ins drop_ins = {};
         _cleanup_(conf_done) struct conf c = {};
@@ -196,18 +213,28 @@ int conf_load(int root_fd, struct conf *ret)
                 return log_oom();
         for (size_t i = 0; i < ELEMENTSOF(directories) && r == -ENOENT; i++) {
                 snprintf(path, sizeof(path), "%s/" MAIN_NAME, directories[i]);
-                r = load_one(root_fd, path, &c);
+                r = load_one(root_fd, path, NULL, &c);
         }
         if (r == -ENOENT)
                 r = 0;
         for (size_t i = 0; i < ELEMENTSOF(directories) && r >= 0; i++) {
                 snprintf(path, sizeof(path), "%s/" DROP_INS_NAME, directories[i]);
-                r = find_drop_ins(root_fd, path, &drop_ins);
+                r = find_drop_ins(root_fd, path, overlay, &drop_ins);
         }
         if (r >= 0)
-                r = load_drop_ins(root_fd, &drop_ins, &c);
+                r = load_drop_ins(root_fd, &drop_ins, overlay, &c);
         if (r < 0)
                 return r;
         *ret = TAKE_GENERIC(c, (struct conf) {});
         return 0;
+}
+
+char *conf_rule_path(const char *main_path, const char *name)
+{
+        char *path;
+
+        if (asprintf(&path, "%s.d/50-rule-%s" SUFFIX, main_path ?: MERGEMEM_SYSCONFDIR "/" MAIN_NAME,
+                     name) < 0)
+                return NULL;
+        return path;
 }

@@ -21,6 +21,7 @@ static const char *const level_names[] = {
 };
 
 static int max_level = LOG_INFO;
+static char last_error[LINE_BYTES_MAX];
 
 void log_set_level(int level)
 {
@@ -65,6 +66,11 @@ static bool stderr_is_journal(void)
         return streq(e, stream);
 }
 
+const char *log_last_error(void)
+{
+        return last_error;
+}
+
 int log_full(int level, int error, const char *format, ...)
 {
         char message[LINE_BYTES_MAX], line[LINE_BYTES_MAX + sizeof("<7>\\xNN\n")];
@@ -73,13 +79,19 @@ int log_full(int level, int error, const char *format, ...)
         ssize_t written;
         va_list ap;
 
-        if (level > max_level)
+        if (level > max_level && level > LOG_ERR)
                 return error;
 
         errno = -error;
         va_start(ap, format);
         vsnprintf(message, sizeof(message), format, ap);
         va_end(ap);
+        if (level <= LOG_ERR)
+                strcpy(last_error, message);
+        if (level > max_level) {
+                errno = saved_errno;
+                return error;
+        }
 
         if (stderr_is_journal())
                 n = (size_t) sprintf(line, "<%d>", level);

@@ -21,6 +21,9 @@ const char *log_level_to_string(int level);
  * works. */
 int log_full(int level, int error, const char *format, ...) _printf_(3, 4);
 
+/* The last message of LOG_ERR or worse, whether it was written or not; "" if there was none. */
+const char *log_last_error(void);
+
 #define log_debug(...) ((void) log_full(LOG_DEBUG, 0, __VA_ARGS__))
 #define log_info(...) ((void) log_full(LOG_INFO, 0, __VA_ARGS__))
 #define log_notice(...) ((void) log_full(LOG_NOTICE, 0, __VA_ARGS__))

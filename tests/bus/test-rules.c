@@ -99,6 +99,245 @@ static void test_link(void)
         g_free(link);
 }
 
+/* Calls SetRule(), or TryRule() if @ret_job is not NULL, with @exe and a @key (NULL: without). The name of
+ * the error (g_free) or NULL. */
+static char *send_rule(sd_bus *bus, const char *name, const char *exe, const char *key, const char *value,
+                       char **ret_job)
+{
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        sd_bus_message *m = NULL, *reply = NULL;
+        const char *job;
+        char *e;
+        int r;
+
+        g_assert_cmpint(sd_bus_message_new_method_call(bus, &m, MERGEMEM_BUS_NAME, MERGEMEM_PATH,
+                                                       MERGEMEM_MANAGER_INTERFACE,
+                                                       ret_job ? "TryRule" : "SetRule"), >=, 0);
+        if (!ret_job)
+                g_assert_cmpint(sd_bus_message_append(m, "s", name), >=, 0);
+        g_assert_cmpint(sd_bus_message_open_container(m, 'a', "{sv}"), >=, 0);
+        if (exe)
+                g_assert_cmpint(sd_bus_message_append(m, "{sv}", "Exe", "as", 1, exe), >=, 0);
+        if (key)
+                g_assert_cmpint(sd_bus_message_append(m, "{sv}", key, "s", value), >=, 0);
+        g_assert_cmpint(sd_bus_message_close_container(m), >=, 0);
+        r = sd_bus_call(bus, m, 0, &error, &reply);
+        g_assert_cmpint(r < 0, ==, sd_bus_error_is_set(&error));
+        e = g_strdup(error.name);
+        if (r >= 0 && ret_job) {
+                g_assert_cmpint(sd_bus_message_read(reply, "o", &job), >=, 0);
+                *ret_job = g_strdup(job);
+        }
+        if (error.message)
+                g_test_message("%s", error.message);
+        sd_bus_error_free(&error);
+        sd_bus_message_unref(m);
+        sd_bus_message_unref(reply);
+        return e;
+}
+
+static char *call_name(const char *method, const char *name)
+{
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        char *e;
+
+        (void) sd_bus_call_method(h.bus, MERGEMEM_BUS_NAME, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE,
+                                  method, &error, NULL, name ? "s" : NULL, name);
+        e = g_strdup(error.name);
+        sd_bus_error_free(&error);
+        return e;
+}
+
+static void assert_error(char *error, const char *expected)
+{
+        g_assert_cmpstr(error, ==, expected);
+        g_free(error);
+}
+
+static sd_bus_message *list(const char *method)
+{
+        sd_bus_message *reply = NULL;
+
+        g_assert_cmpint(sd_bus_call_method(h.bus, MERGEMEM_BUS_NAME, MERGEMEM_PATH,
+                                           MERGEMEM_MANAGER_INTERFACE, method, NULL, &reply, NULL), >=, 0);
+        return reply;
+}
+
+/* The names of all. */
+static char *list_rules(void)
+{
+        GString *s = g_string_new(NULL);
+        sd_bus_message *reply;
+        const char *name;
+
+        reply = list("ListRules");
+        g_assert_cmpint(sd_bus_message_enter_container(reply, 'a', "(sa{sv})"), >, 0);
+        while (sd_bus_message_enter_container(reply, 'r', "sa{sv}") > 0) {
+                g_assert_cmpint(sd_bus_message_read(reply, "s", &name), >, 0);
+                g_string_append_printf(s, "%s%s", s->len > 0 ? " " : "", name);
+                g_assert_cmpint(sd_bus_message_skip(reply, "a{sv}"), >=, 0);
+                g_assert_cmpint(sd_bus_message_exit_container(reply), >=, 0);
+        }
+        sd_bus_message_unref(reply);
+        return g_string_free(s, FALSE);
+}
+
+static void assert_rules(const char *expected)
+{
+        char *names = list_rules();
+
+        g_assert_cmpstr(names, ==, expected);
+        g_free(names);
+}
+
+static char *rule_file(const char *name)
+{
+        return g_strdup_printf("%s.d/50-rule-%s.conf", h.config, name);
+}
+
+/* A rule that is set is in force at once, is written down, and is gone again without a trace. */
+static void test_set(void)
+{
+        char *path = rule_file("mine"), *text;
+        struct child *c[N];
+        struct what what = { .n_pids = N, .all = true };
+        pid_t pids[N];
+
+        configure("");
+        children_start(&h, UID_FIRST, c, pids, N);
+        what.pids = pids;
+        assert_rules("default");
+        assert_estimate(&what, true);
+
+        assert_error(send_rule(h.bus, "mine", h.target, "Merge", "never", NULL), NULL);
+        assert_rules("default mine");
+        assert_estimate(&what, false);
+        g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+        g_assert_nonnull(strstr(text, "\n[Rule mine]\nExe=/"));
+        g_assert_nonnull(strstr(text, "\nMerge=never\n"));
+        g_free(text);
+
+        /* In place of what was set before. */
+        assert_error(send_rule(h.bus, "mine", h.target, "Merge", "no", NULL), NULL);
+        assert_estimate(&what, true);
+        assert_error(send_rule(h.bus, "mine", h.target, "Merge", "never", NULL), NULL);
+        assert_estimate(&what, false);
+        /* It stays when all is read again. */
+        assert_error(call_name("Reload", NULL), NULL);
+        assert_estimate(&what, false);
+
+        assert_error(call_name("RemoveRule", "mine"), NULL);
+        assert_rules("default");
+        assert_estimate(&what, true);
+        g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+        assert_error(call_name("RemoveRule", "mine"), MERGEMEM_ERROR_NO_SUCH_RULE);
+        children_end(c, N);
+        g_free(path);
+}
+
+/* What is refused changes nothing. */
+static void test_refused(void)
+{
+        char *path = rule_file("mine"), *control = g_strconcat(h.target, "\n[Rule b]", NULL);
+        static const struct {
+                const char *name, *exe, *key, *value;
+        } samples[] = {
+                { "", "/x", NULL, NULL },
+                { "../x", "/x", NULL, NULL },
+                { "a b", "/x", NULL, NULL },
+                { "mine", NULL, NULL, NULL },
+                { "mine", "x", NULL, NULL },
+                { "mine", "", NULL, NULL },
+                { "mine", "/x", "Merge", "maybe" },
+                { "mine", "/x", "Merging", "yes" },
+                { "mine", "/x", "Unit", "a" },
+                { "mine", "/x", "TrustDomain", "cgroup" },
+                { "mine", "/*", "TrustDomain", "system" },
+                { "mine", "/x\\", NULL, NULL },
+        };
+
+        configure("[Rule theirs]\nExe=/x\n");
+        for (size_t i = 0; i < ELEMENTSOF(samples); i++)
+                assert_error(send_rule(h.bus, samples[i].name, samples[i].exe, samples[i].key,
+                                       samples[i].value, NULL), MERGEMEM_ERROR_BAD_RULE);
+        assert_error(send_rule(h.bus, "mine", control, NULL, NULL, NULL), MERGEMEM_ERROR_BAD_RULE);
+        assert_error(send_rule(h.bus, "mine", "/x", "Merge", "yes\nComm=a", NULL), MERGEMEM_ERROR_BAD_RULE);
+        /* Somebody else's file. */
+        assert_error(send_rule(h.bus, "theirs", "/y", NULL, NULL, NULL), MERGEMEM_ERROR_BAD_RULE);
+        assert_error(call_name("RemoveRule", "theirs"), MERGEMEM_ERROR_NO_SUCH_RULE);
+        assert_error(call_name("RemoveRule", "../mergememd"), MERGEMEM_ERROR_NO_SUCH_RULE);
+        assert_rules("default theirs");
+
+        /* The whole must be in order, not only what is new. */
+        harness_config_write(&h, "[Rule theirs]\nExe=/x\n[KSM]\nPagesToScan=lots\n");
+        assert_error(send_rule(h.bus, "mine", "/x", NULL, NULL, NULL), MERGEMEM_ERROR_BAD_CONFIGURATION);
+        assert_error(call_name("Reload", NULL), MERGEMEM_ERROR_BAD_CONFIGURATION);
+        assert_rules("default theirs");
+        g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+        configure("");
+        g_free(path);
+        g_free(control);
+}
+
+/* An estimate of a rule finds what the rule would be about, and leaves nothing behind. */
+static void test_try(void)
+{
+        char *pattern = g_strconcat(h.target, "*", NULL), *job;
+        struct child *c[N];
+        pid_t pids[N];
+
+        configure("");
+        children_start(&h, UID_FIRST, c, pids, N);
+        for (size_t i = 0; i < N; i++)
+                child_area(c[i], 100, 5, 1);
+        assert_error(send_rule(h.bus, NULL, pattern, "TrustDomain", "user", &job), NULL);
+        g_assert_cmpstr(job_wait(h.bus, job), ==, "done");
+        g_assert_cmpuint(job_figure(h.bus, job, "processes"), ==, N);
+        g_assert_cmpuint(job_figure(h.bus, job, "duplicate_frames"), >=, 100);
+        g_free(job);
+        assert_rules("default");
+        assert_error(send_rule(h.bus, NULL, "/no/such/program", NULL, NULL, &job),
+                     MERGEMEM_ERROR_NOTHING_MATCHES);
+        assert_error(send_rule(h.bus, NULL, "relative", NULL, NULL, &job), MERGEMEM_ERROR_BAD_RULE);
+        children_end(c, N);
+        g_free(pattern);
+}
+
+static void test_settings(void)
+{
+        sd_bus_message *reply = NULL;
+        const char *section, *key, *value, *file, *origin;
+        GString *s = g_string_new(NULL);
+        char *expected;
+        unsigned n_default = 0;
+        uint32_t line;
+
+        configure("[Daemon]\nLogMask=3\n[Rule a]\nComm=x y\n\nIntervalSec=1min\n");
+        reply = list("ListSettings");
+        g_assert_cmpint(sd_bus_message_enter_container(reply, 'a', "(sssa{sv})"), >, 0);
+        while (sd_bus_message_enter_container(reply, 'r', "sssa{sv}") > 0) {
+                g_assert_cmpint(sd_bus_message_read(reply, "sss", &section, &key, &value), >, 0);
+                g_assert_cmpint(sd_bus_message_enter_container(reply, 'a', "{sv}"), >=, 0);
+                if (sd_bus_message_at_end(reply, false) == 0) {
+                        g_assert_cmpint(sd_bus_message_read(reply, "{sv}", &origin, "s", &file), >, 0);
+                        g_assert_cmpint(sd_bus_message_read(reply, "{sv}", &origin, "u", &line), >, 0);
+                        g_string_append_printf(s, "[%s] %s=%s %s:%u\n", section, key, value, file, line);
+                } else
+                        n_default++;
+                g_assert_cmpint(sd_bus_message_exit_container(reply), >=, 0);
+                g_assert_cmpint(sd_bus_message_exit_container(reply), >=, 0);
+        }
+        sd_bus_message_unref(reply);
+        expected = g_strdup_printf("[Daemon] LogMask=3 %1$s:2\n[Rule a] Comm=x %1$s:4\n"
+                                   "[Rule a] Comm=y %1$s:4\n[Rule a] IntervalSec=1min %1$s:6\n", h.config);
+        g_assert_cmpstr(s->str, ==, expected);
+        /* 15 of [Daemon] and [KSM], 10 and 9 of the rules. */
+        g_assert_cmpuint(n_default, ==, 34);
+        g_free(expected);
+        g_string_free(s, TRUE);
+        configure("");
+}
+
 int main(int argc, char **argv)
 {
         int status;
@@ -108,6 +347,10 @@ int main(int argc, char **argv)
         harness_daemon_start(&h, "observe", NULL);
         g_test_add_func("/rules/never", test_never);
         g_test_add_func("/rules/link", test_link);
+        g_test_add_func("/rules/set", test_set);
+        g_test_add_func("/rules/refused", test_refused);
+        g_test_add_func("/rules/try", test_try);
+        g_test_add_func("/rules/settings", test_settings);
         status = g_test_run();
         return harness_end(&h, status);
 }

@@ -49,7 +49,7 @@ static int load(struct fixture *f, struct conf *c)
 
         g_clear_pointer(&f->messages, g_free);
         g_assert_cmpint(dup2(fd, STDERR_FILENO), ==, STDERR_FILENO);
-        r = conf_load(f->root_fd, c);
+        r = conf_load(f->root_fd, NULL, c);
         g_assert_cmpint(dup2(saved, STDERR_FILENO), ==, STDERR_FILENO);
         close(saved);
         close(fd);
@@ -203,21 +203,49 @@ static void test_one_file(struct fixture *f, const void *data)
         int saved = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
         g_assert_cmpint(dup2(null, STDERR_FILENO), ==, STDERR_FILENO);
-        g_assert_cmpint(conf_load_file(path, &c), ==, -ENOENT);
+        g_assert_cmpint(conf_load_file(path, NULL, &c), ==, -ENOENT);
         put(f, "/my.conf.d/a.conf", "[KSM]\nPagesToScan=2\n");
-        g_assert_cmpint(conf_load_file(path, &c), ==, -ENOENT);
+        g_assert_cmpint(conf_load_file(path, NULL, &c), ==, -ENOENT);
         put(f, "/my.conf", "[KSM]\nPagesToScan=1\nSleepMilliSec=7\n");
         put(f, ETC D "a.conf", "[KSM]\nPagesToScan=3\n");
-        g_assert_cmpint(conf_load_file(path, &c), ==, 0);
+        g_assert_cmpint(conf_load_file(path, NULL, &c), ==, 0);
         g_assert_cmpuint(c.ksm_pages_to_scan, ==, 2);
         g_assert_cmpuint(c.ksm_sleep_millisecs, ==, 7);
-        g_assert_cmpint(conf_load_file("/dev/null", &masked), ==, 0);
+        g_assert_cmpint(conf_load_file("/dev/null", NULL, &masked), ==, 0);
         g_assert_cmpuint(masked.ksm_pages_to_scan, ==, 2000);
         conf_done(&masked);
-        g_assert_cmpint(conf_load_file("/dev/zero", &masked), ==, -EFBIG);
+        g_assert_cmpint(conf_load_file("/dev/zero", NULL, &masked), ==, -EFBIG);
         g_assert_cmpint(dup2(saved, STDERR_FILENO), ==, STDERR_FILENO);
         close(saved);
         close(null);
+}
+
+/* What the configuration would be. */
+static void test_overlay(struct fixture *f, const void *data)
+{
+        g_autofree char *path = conf_rule_path(NULL, "a");
+        struct conf_overlay overlay = { .path = path, .text = "[Rule a]\nComm=new\n" };
+        _cleanup_(conf_done) struct conf added = {}, replaced = {}, removed = {};
+
+        g_assert_cmpstr(path, ==, ETC D "50-rule-a.conf");
+        g_assert_cmpint(conf_load(f->root_fd, &overlay, &added), ==, 0);
+        g_assert_cmpuint(added.n_rules, ==, 2);
+        g_assert_cmpstr(added.rules[1].origin.file, ==, path);
+
+        put(f, ETC D "50-rule-a.conf", "[Rule a]\nComm=old\n[KSM]\nPagesToScan=lots\n");
+        put(f, USR D "50-rule-a.conf", "nonsense\n");
+        put(f, ETC D "60.conf", "[Rule a]\nComm=more\n");
+        g_assert_cmpint(conf_load(f->root_fd, &overlay, &replaced), ==, 0);
+        g_assert_cmpuint(replaced.n_rules, ==, 2);
+        g_assert_cmpuint(replaced.rules[1].match[RULE_COMM].n, ==, 2);
+        g_assert_cmpstr(replaced.rules[1].match[RULE_COMM].items[0], ==, "new");
+
+        put(f, USR D "50-rule-a.conf", "[Rule b]\nComm=masked\n");
+        overlay.text = NULL;
+        g_assert_cmpint(conf_load(f->root_fd, &overlay, &removed), ==, 0);
+        g_assert_cmpuint(removed.n_rules, ==, 3);
+        g_assert_cmpstr(removed.rules[1].name, ==, "b");
+        g_assert_cmpuint(removed.rules[2].match[RULE_COMM].n, ==, 1);
 }
 
 int main(int argc, char **argv)
@@ -235,6 +263,7 @@ int main(int argc, char **argv)
                 { "/conf-file/odd", test_odd },
                 { "/conf-file/many", test_many },
                 { "/conf-file/one-file", test_one_file },
+                { "/conf-file/overlay", test_overlay },
         };
 
         g_test_init(&argc, &argv, NULL);

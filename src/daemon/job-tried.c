@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/identity.h"
+#include "daemon/job.h"
+
+const struct rule *job_tried_rule(const struct job *j)
+{
+        return j->tried.n_rules > 1 ? &j->tried.rules[1] : NULL;
+}
+
+bool job_names_processes(const struct job *j)
+{
+        const struct rule *rule = job_tried_rule(j);
+
+        return rule ? rule_names_processes(rule) : selector_names_processes(&j->selector);
+}
+
+int job_tried_match(struct job *j, const struct mm_process *p, const char *unit)
+{
+        struct rule_subject subject;
+        int r;
+
+        r = identities_subject(j->manager->identities, &j->tried, p, unit, &subject);
+        if (r < 0)
+                return r;
+        j->waits = j->waits || r > 0;
+        return rule_match_process(job_tried_rule(j), &subject);
+}
+
+/* The processes come from the rule; its libraries are looked for as a selector's are, but that none of them
+ * must be there. */
+static int add_libraries(struct selector *s, const struct rule *rule)
+{
+        const struct rule_patterns *libraries = &rule->match[RULE_SHLIB];
+
+        for (size_t i = 0; i < libraries->n; i++) {
+                int r = selector_add(s, SELECTOR_SHLIB, libraries->items[i], 0);
+
+                if (r < 0)
+                        return r;
+                s->values[i].seen = true;
+        }
+        return 0;
+}
+
+int job_new_tried(Manager *manager, struct conf *c, uid_t uid, sd_bus_message *m)
+{
+        _cleanup_(selector_done) struct selector s = {
+                .trust = c->rules[1].trust,
+                .mechanism = c->rules[1].mechanism,
+                .others = true,
+        };
+        struct job *j;
+        int r;
+
+        r = add_libraries(&s, &c->rules[1]);
+        if (r >= 0)
+                r = job_new(manager, JOB_ESTIMATE, &s, uid, m, &j);
+        if (r < 0)
+                return r;
+        j->tried = TAKE_GENERIC(*c, (struct conf) {});
+        if (manager->running)
+                job_accept(j);
+        else
+                manager_dispatch(manager);
+        return 0;
+}
