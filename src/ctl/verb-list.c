@@ -55,7 +55,7 @@ int list_rows(const struct output *out, const char *key, const struct column *co
         return 0;
 }
 
-static int print(const struct output *out, struct table *t)
+int list_print(const struct output *out, struct table *t)
 {
         _cleanup_(json_document_done) struct json_document d = {};
         int r;
@@ -101,5 +101,5 @@ int verb_list(const struct options *o)
         r = list->table(&out, reply, &t);
         if (r < 0)
                 return bus_bad_reply(r);
-        return o->quiet ? MERGEMEM_EXIT_DONE : output_status(print(&out, t));
+        return o->quiet ? MERGEMEM_EXIT_DONE : output_status(list_print(&out, t));
 }

@@ -10,6 +10,9 @@ int list_rows(const struct output *out, const char *key, const struct column *co
               sd_bus_message *m, const char *type, int (*add)(sd_bus_message *m, struct table *t),
               struct table **ret);
 
+/* The table, or a JSON object that has it. */
+int list_print(const struct output *out, struct table *t);
+
 /* Each fills the table that goes with it from the reply of the method. */
 int list_libraries_table(const struct output *out, sd_bus_message *m, struct table **ret);
 int list_processes_table(const struct output *out, sd_bus_message *m, struct table **ret);

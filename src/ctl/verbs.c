@@ -5,6 +5,7 @@
 
 const struct verb verb_table[] = {
         { "stats", VERB_STATS, "", 0, 0, "Show what is saved and what it costs (default)", verb_stats },
+        { "history", VERB_HISTORY, "", 0, 0, "Show what was saved over time", verb_history },
         { "estimate", VERB_ESTIMATE, "SELECTOR...", 0, 0, "Show what merging would free; change nothing",
           verb_estimate },
         { "scan", VERB_SCAN, "[SELECTOR...]", 0, 0, "The same of every process, for stats", verb_scan },

@@ -14,6 +14,7 @@ enum {
         VERB_CANCEL = 1 << 5,
         VERB_HELP = 1 << 6,
         VERB_SCAN = 1 << 7,
+        VERB_HISTORY = 1 << 8,
         VERB_JOBS_ = VERB_ESTIMATE | VERB_MERGE | VERB_UNMERGE | VERB_SCAN,
 };
 
@@ -39,6 +40,7 @@ int verb_estimate(const struct options *o);
 int verb_scan(const struct options *o);
 int verb_merge(const struct options *o);
 int verb_unmerge(const struct options *o);
+int verb_history(const struct options *o);
 int verb_list(const struct options *o);
 int verb_cancel(const struct options *o);
 int verb_help(const struct options *o);

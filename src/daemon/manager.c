@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "daemon/identity.h"
+#include "daemon/history-bus.h"
 #include "daemon/job.h"
 #include "daemon/limit.h"
 #include "daemon/listing.h"
@@ -51,6 +52,7 @@ int manager_new(Manager **ret)
                 .state_fd = -EBADF,
                 .lock_fd = -EBADF,
                 .ksm_fd = -EBADF,
+                .history.dir_fd = -EBADF,
         };
         r = conf_init(&m->conf);
         if (r < 0)
@@ -82,6 +84,8 @@ Manager *manager_free(Manager *m)
         registry_done(&m->registry);
         registry_done(&m->merged);
         account_done(&m->account);
+        sd_event_source_disable_unref(m->history_source);
+        history_done(&m->history);
         sd_bus_track_unref(m->subscribers);
         auth_done(&m->auth);
         sd_bus_flush_close_unref(m->bus);
@@ -392,7 +396,8 @@ int manager_start(Manager *m)
         r = identities_new(m->event, m->worker, &m->identities);
         if (r < 0)
                 return log_oom();
-        return manager_connect_bus(m);
+        r = history_start(m);
+        return r < 0 ? r : manager_connect_bus(m);
 }
 
 int manager_run(Manager *m)
@@ -403,6 +408,7 @@ int manager_run(Manager *m)
         manager_notify_status(m);
         r = sd_event_loop(m->event);
         (void) sd_notify(0, "STOPPING=1");
+        history_stop(m);
         if (m->registry.n_items > 0)
                 log_info("%zu process%s keep%s memory registered with KSM; what is merged stays merged.",
                          m->registry.n_items, m->registry.n_items == 1 ? "" : "es",

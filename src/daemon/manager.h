@@ -6,6 +6,7 @@
 
 #include "daemon/account.h"
 #include "daemon/auth.h"
+#include "daemon/history.h"
 #include "daemon/quota.h"
 #include "daemon/refresh.h"
 #include "daemon/totals.h"
@@ -25,6 +26,12 @@ struct listing;
 struct mechanism_state {
         bool works;
         char *reason; /* why, or why not */
+};
+
+/* What the last sample of the history was taken from. */
+struct history_totals {
+        uint64_t usec; /* CLOCK_BOOTTIME */
+        uint64_t n_scanned, n_merged, n_written, cpu_nsec;
 };
 
 struct Manager {
@@ -81,6 +88,11 @@ struct Manager {
         struct totals published; /* to everybody */
         uint64_t published_usec; /* 0: not yet */
         sd_event_source *publish_source;
+
+        struct history history;
+        struct history_totals history_last;
+        sd_event_source *history_source;
+        bool history_failed; /* and that was said */
 };
 
 int manager_new(Manager **ret);

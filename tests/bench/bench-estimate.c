@@ -67,6 +67,7 @@ static pid_t start_program(const struct service *s, const char *const *arguments
                 return pid < 0 ? -errno : pid;
         prctl(PR_SET_PDEATHSIG, SIGTERM);
         setenv("RUNTIME_DIRECTORY", s->directory, 1);
+        setenv("STATE_DIRECTORY", s->directory, 1);
         null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
         error_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
         dup2(null_fd, STDOUT_FILENO);

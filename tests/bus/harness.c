@@ -211,6 +211,7 @@ pid_t harness_daemon_spawn(struct harness *h, const char *mechanism, const char 
                            const char *const *environment)
 {
         char *runtime = g_strconcat("RUNTIME_DIRECTORY=", h->dir, "/run", NULL);
+        char *state = g_strconcat("STATE_DIRECTORY=", h->dir, "/state", NULL);
         char *bus = g_strconcat("--bus=", h->address, NULL);
         char *config = g_strconcat("--config=", h->config, NULL);
         char *chosen = g_strconcat("--mechanism=", mechanism ? mechanism : "ksm", NULL);
@@ -222,6 +223,7 @@ pid_t harness_daemon_spawn(struct harness *h, const char *mechanism, const char 
         g_assert_cmpint(log, >=, 0);
         g_mkdir(run, 0755);
         g_ptr_array_add(all, runtime);
+        g_ptr_array_add(all, state);
         for (size_t i = 0; environment && environment[i]; i++)
                 g_ptr_array_add(all, (char *)environment[i]);
         g_ptr_array_add(all, NULL);
@@ -241,6 +243,7 @@ pid_t harness_daemon_spawn(struct harness *h, const char *mechanism, const char 
         g_free(config);
         g_free(bus);
         g_free(runtime);
+        g_free(state);
         return pid;
 }
 

@@ -195,7 +195,7 @@ static void test_width(void)
 {
         static const char *const verbs[][2] = {
                 { "stats" },  { "estimate", "--all" }, { "list", "processes" }, { "list", "libraries" },
-                { "list", "cgroups" }, { "list", "owners" },
+                { "list", "cgroups" }, { "list", "owners" }, { "history" },
                 { "--help" },
         };
         char *bus = g_strconcat("--bus=", h.address, NULL);
