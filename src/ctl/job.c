@@ -292,25 +292,30 @@ static int job_start_only(const struct options *o, sd_bus *bus, sd_bus_message *
         return o->quiet ? MERGEMEM_EXIT_DONE : output_status(print_path(o, path));
 }
 
-int job_verb(const struct options *o, const char *method, job_print_t print)
+int job_follow(const struct options *o, sd_bus *bus, sd_bus_message *call, job_print_t print)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-        _cleanup_(job_done) struct job job = { .progress = progress_init(!o->quiet) };
+        _cleanup_(job_done) struct job job = { .bus = bus, .progress = progress_init(!o->quiet) };
         struct output out = options_output(o, stdout);
         int status, r;
-
-        status = bus_connect(o, &job.bus);
-        if (status != MERGEMEM_EXIT_DONE)
-                return status;
-        status = manager_call_new(job.bus, method, &o->what, &call);
-        if (status != MERGEMEM_EXIT_DONE)
-                return status;
-        if (!o->block)
-                return job_start_only(o, job.bus, call);
 
         status = job_run(&job, call);
         if (o->quiet || !job_status_is_final(&job.status) || streq(job.status.state, "failed"))
                 return status;
         r = output_status(print(o, &out, &job.status));
         return r != MERGEMEM_EXIT_DONE ? r : status;
+}
+
+int job_verb(const struct options *o, const char *method, job_print_t print)
+{
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int status;
+
+        status = bus_connect(o, &bus);
+        if (status != MERGEMEM_EXIT_DONE)
+                return status;
+        status = manager_call_new(bus, method, &o->what, &call);
+        if (status != MERGEMEM_EXIT_DONE)
+                return status;
+        return o->block ? job_follow(o, TAKE_PTR(bus), call, print) : job_start_only(o, bus, call);
 }

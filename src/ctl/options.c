@@ -33,18 +33,19 @@ enum {
 };
 
 #define SELECTING (VERB_JOBS_ | VERB_LIST)
-#define SCANNING (VERB_ESTIMATE | VERB_MERGE | VERB_SCAN)
+#define NAMING (SELECTING | VERB_RULES_)
+#define SCANNING (VERB_ESTIMATE | VERB_MERGE | VERB_SCAN | VERB_ENABLE)
 
 const struct option_info option_table[] = {
-        { "shlib", OPTION_SHLIB, "NAME|PATH", false, OPTION_GROUP_SELECTOR, SELECTING,
+        { "shlib", OPTION_SHLIB, "NAME|PATH", false, OPTION_GROUP_SELECTOR, NAMING,
           "Shared library, with or without version" },
-        { "exe", OPTION_EXE, "PATH", false, OPTION_GROUP_SELECTOR, SELECTING, "Program that is run" },
-        { "comm", OPTION_COMM, "NAME", false, OPTION_GROUP_SELECTOR, SELECTING, "Name of processes" },
+        { "exe", OPTION_EXE, "PATH", false, OPTION_GROUP_SELECTOR, NAMING, "Program that is run" },
+        { "comm", OPTION_COMM, "NAME", false, OPTION_GROUP_SELECTOR, NAMING, "Name of processes" },
         { "pid", OPTION_PID, "PID", false, OPTION_GROUP_SELECTOR, SELECTING, "Process" },
-        { "cgroup", OPTION_CGROUP, "PATH", false, OPTION_GROUP_SELECTOR, SELECTING,
+        { "cgroup", OPTION_CGROUP, "PATH", false, OPTION_GROUP_SELECTOR, NAMING,
           "Control group and those below it" },
-        { "unit", OPTION_UNIT, "NAME", false, OPTION_GROUP_SELECTOR, SELECTING, "systemd unit" },
-        { "user", OPTION_USER, "NAME", false, OPTION_GROUP_SELECTOR, SELECTING, "Name or number of a user" },
+        { "unit", OPTION_UNIT, "NAME", false, OPTION_GROUP_SELECTOR, NAMING, "systemd unit" },
+        { "user", OPTION_USER, "NAME", false, OPTION_GROUP_SELECTOR, NAMING, "Name or number of a user" },
         { "all", OPTION_ALL, NULL, false, OPTION_GROUP_SELECTOR, SELECTING,
           "Every process; compare across owners" },
         { "others", OPTION_OTHERS, NULL, false, OPTION_GROUP_SELECTOR, SELECTING,
@@ -57,7 +58,7 @@ const struct option_info option_table[] = {
         { "force", OPTION_FORCE, NULL, false, OPTION_GROUP_JOB, VERB_UNMERGE,
           "Go on although memory may not suffice" },
         { "limit", OPTION_LIMIT, "N", false, OPTION_GROUP_JOB,
-          VERB_ESTIMATE | VERB_SCAN | VERB_HISTORY, "Show N rows, 0 for all (default 20)" },
+          VERB_ESTIMATE | VERB_SCAN | VERB_ENABLE | VERB_HISTORY, "Show N rows, 0 for all (default 20)" },
         { "no-block", OPTION_NO_BLOCK, NULL, false, OPTION_GROUP_JOB, VERB_JOBS_,
           "Print the job and do not wait for it" },
 
@@ -224,7 +225,7 @@ static int check_usage(const struct options *o, const bool *used)
         if (o->n_args > verb->max_args)
                 return log_error_errno(-EINVAL, "Too many arguments for '%s': '%s'", verb->name,
                                        o->args[verb->max_args]);
-        if ((verb->id & VERB_JOBS_) && verb->id != VERB_SCAN && selector_is_empty(&o->what))
+        if ((verb->id & (VERB_JOBS_ | VERB_ENABLE)) && verb->id != VERB_SCAN && selector_is_empty(&o->what))
                 return log_error_errno(-EINVAL,
                                        "'%s' needs to be told which processes, say by --shlib or --all.",
                                        verb->name);

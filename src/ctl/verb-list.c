@@ -17,6 +17,7 @@ static const struct list {
         { "processes", "ListProcesses", true, list_processes_table },
         { "cgroups", "ListCgroups", true, list_cgroups_table },
         { "owners", "ListOwners", true, list_owners_table },
+        { "rules", "ListRules", false, list_rules_table },
         { "jobs", "ListJobs", false, list_jobs_table },
 };
 
@@ -71,23 +72,13 @@ int list_print(const struct output *out, struct table *t)
         return json_document_print(&d, out);
 }
 
-int verb_list(const struct options *o)
+static int show(const struct options *o, const struct list *list)
 {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
         _cleanup_(table_freep) struct table *t = NULL;
-        const struct list *list = list_find(o->args[0]);
         struct output out = options_output(o, stdout);
         int status, r;
-
-        if (!list) {
-                log_error("Unknown list '%s'.", o->args[0]);
-                return MERGEMEM_EXIT_USAGE;
-        }
-        if (!list->takes_selector && (!selector_is_empty(&o->what) || o->what.others)) {
-                log_error("'list %s' takes no selector.", list->name);
-                return MERGEMEM_EXIT_USAGE;
-        }
 
         status = bus_connect(o, &bus);
         if (status != MERGEMEM_EXIT_DONE)
@@ -102,4 +93,26 @@ int verb_list(const struct options *o)
         if (r < 0)
                 return bus_bad_reply(r);
         return o->quiet ? MERGEMEM_EXIT_DONE : output_status(list_print(&out, t));
+}
+
+int verb_list(const struct options *o)
+{
+        const struct list *list = list_find(o->args[0]);
+
+        if (!list) {
+                log_error("Unknown list '%s'.", o->args[0]);
+                return MERGEMEM_EXIT_USAGE;
+        }
+        if (!list->takes_selector && (!selector_is_empty(&o->what) || o->what.others)) {
+                log_error("'list %s' takes no selector.", list->name);
+                return MERGEMEM_EXIT_USAGE;
+        }
+        return show(o, list);
+}
+
+int verb_config(const struct options *o)
+{
+        static const struct list settings = { .method = "ListSettings", .table = list_settings_table };
+
+        return show(o, &settings);
 }

@@ -18,4 +18,6 @@ int list_libraries_table(const struct output *out, sd_bus_message *m, struct tab
 int list_processes_table(const struct output *out, sd_bus_message *m, struct table **ret);
 int list_cgroups_table(const struct output *out, sd_bus_message *m, struct table **ret);
 int list_owners_table(const struct output *out, sd_bus_message *m, struct table **ret);
+int list_rules_table(const struct output *out, sd_bus_message *m, struct table **ret);
+int list_settings_table(const struct output *out, sd_bus_message *m, struct table **ret);
 int list_jobs_table(const struct output *out, sd_bus_message *m, struct table **ret);

@@ -15,6 +15,10 @@ enum {
         VERB_HELP = 1 << 6,
         VERB_SCAN = 1 << 7,
         VERB_HISTORY = 1 << 8,
+        VERB_CONFIG = 1 << 9,
+        VERB_ENABLE = 1 << 10,
+        VERB_DISABLE = 1 << 11,
+        VERB_RULES_ = VERB_ENABLE | VERB_DISABLE,
         VERB_JOBS_ = VERB_ESTIMATE | VERB_MERGE | VERB_UNMERGE | VERB_SCAN,
 };
 
@@ -42,5 +46,8 @@ int verb_merge(const struct options *o);
 int verb_unmerge(const struct options *o);
 int verb_history(const struct options *o);
 int verb_list(const struct options *o);
+int verb_enable(const struct options *o);
+int verb_disable(const struct options *o);
+int verb_config(const struct options *o);
 int verb_cancel(const struct options *o);
 int verb_help(const struct options *o);

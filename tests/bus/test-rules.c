@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <glib.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 #include "children.h"
 #include "client.h"
@@ -338,6 +339,74 @@ static void test_settings(void)
         configure("");
 }
 
+/* The exit status of "mergememctl VERB [ARGUMENT] [SELECTOR]"; @ret: its output (g_free). */
+static int ctl(uid_t uid, char **ret, const char *verb, const char *argument, const char *selector)
+{
+        char *bus = g_strconcat("--bus=", h.address, NULL);
+        int status;
+
+        status = spawn_run(&(struct spawn){ .argv = (const char *[]){ h.ctl, bus, verb, argument, selector,
+                                                                      NULL },
+                                            .uid = uid },
+                           60000, ret);
+        g_assert_true(WIFEXITED(status));
+        g_test_message("%s", *ret);
+        g_free(bus);
+        return WEXITSTATUS(status);
+}
+
+static void assert_ctl(int expected, uid_t uid, const char *verb, const char *argument, const char *selector,
+                       const char *said)
+{
+        char *text;
+
+        g_assert_cmpint(ctl(uid, &text, verb, argument, selector), ==, expected);
+        if (!strstr(text, said))
+                g_error("%s: no \"%s\" in: %s", verb, said, text);
+        g_free(text);
+}
+
+/* mergememctl enable shows what there is to save and sets the rule; disable takes it back. */
+static void test_ctl(void)
+{
+        char *selector = g_strconcat("--exe=", h.target, NULL), *name = g_path_get_basename(h.target);
+        char *rules = g_strconcat("default ", name, NULL), *path = rule_file(name);
+        struct child *c[N];
+        pid_t pids[N];
+
+        configure("");
+        children_start(&h, UID_FIRST, c, pids, N);
+        for (size_t i = 0; i < N; i++)
+                child_area(c[i], 1000, 7, 1);
+        assert_ctl(MERGEMEM_EXIT_DONE, 0, "enable", selector, NULL, "Merging would free ");
+        assert_rules(rules);
+        assert_ctl(MERGEMEM_EXIT_DONE, 0, "list", "rules", NULL, path);
+        assert_ctl(MERGEMEM_EXIT_DONE, 0, "config", NULL, NULL, "built in");
+        assert_ctl(MERGEMEM_EXIT_DONE, UID_SECOND, "config", NULL, NULL, path);
+        assert_ctl(MERGEMEM_EXIT_DONE, 0, "disable", selector, NULL, "is removed");
+        assert_rules("default");
+        assert_ctl(MERGEMEM_EXIT_NOTHING_MATCHED, 0, "disable", selector, NULL, "There is no rule");
+
+        /* By a name of one's own, and for what does not run yet. */
+        assert_ctl(MERGEMEM_EXIT_DONE, 0, "enable", "mine", "--unit=no-such-unit", "The rule mine is set.");
+        assert_rules("default mine");
+        assert_ctl(MERGEMEM_EXIT_DONE, 0, "disable", "mine", NULL, "is removed");
+
+        assert_ctl(MERGEMEM_EXIT_USAGE, 0, "enable", "a/b", selector, "The name of a rule");
+        assert_ctl(MERGEMEM_EXIT_USAGE, 0, "enable", "mine", NULL, "needs to be told");
+        assert_ctl(MERGEMEM_EXIT_USAGE, 0, "enable", "--all", NULL, "means nothing to 'enable'");
+        assert_ctl(MERGEMEM_EXIT_USAGE, 0, "enable", "--comm=x", "--trust=system", "needs processes named");
+        /* Without polkit only root may. */
+        assert_ctl(MERGEMEM_EXIT_NOT_PERMITTED, UID_SECOND, "enable", selector, NULL, "nly root may");
+        assert_ctl(MERGEMEM_EXIT_NOT_PERMITTED, UID_SECOND, "disable", "mine", NULL, "nly root may");
+        assert_rules("default");
+        children_end(c, N);
+        g_free(selector);
+        g_free(rules);
+        g_free(path);
+        g_free(name);
+}
+
 int main(int argc, char **argv)
 {
         int status;
@@ -351,6 +420,7 @@ int main(int argc, char **argv)
         g_test_add_func("/rules/refused", test_refused);
         g_test_add_func("/rules/try", test_try);
         g_test_add_func("/rules/settings", test_settings);
+        g_test_add_func("/rules/ctl", test_ctl);
         status = g_test_run();
         return harness_end(&h, status);
 }
