@@ -3,6 +3,15 @@
 
 #include "shared/macro.h"
 
+int dict_read_bool(sd_bus_message *m, void *p)
+{
+        int b, r = sd_bus_message_read_basic(m, 'b', &b);
+
+        if (r > 0)
+                *(bool *) p = b;
+        return r;
+}
+
 int dict_read_u32(sd_bus_message *m, void *p)
 {
         uint32_t u;

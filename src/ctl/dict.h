@@ -17,6 +17,8 @@ struct dict_field {
  * keep their value. */
 int dict_read(sd_bus_message *m, const struct dict_field *fields, size_t n_fields, void *object);
 
+/* Into a bool, from "b". */
+int dict_read_bool(sd_bus_message *m, void *p);
 /* Into a uint64_t, from "u" and "t"; into a double, from "d". */
 int dict_read_u32(sd_bus_message *m, void *p);
 int dict_read_u64(sd_bus_message *m, void *p);

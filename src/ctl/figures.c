@@ -66,3 +66,16 @@ void figures_rows_done(struct figures_rows *rows)
 {
         free(rows->items);
 }
+
+const char *figures_base_name(const char *path)
+{
+        return path[0] == '/' ? strrchr(path, '/') + 1 : path;
+}
+
+bool name_is_plain(const char *name)
+{
+        size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "0123456789/._+:@%,=-");
+
+        return name[n] == '\0';
+}

@@ -38,6 +38,12 @@ int figures_read_owners(sd_bus_message *m, struct figures_rows *rows);
 int figures_read_cgroups(sd_bus_message *m, struct figures_rows *rows);
 void figures_rows_done(struct figures_rows *rows);
 
+/* For tables: directories would take the room that figures need. */
+const char *figures_base_name(const char *path);
+/* Whether a shell takes it as it is. Who gives a file another name does not get it into commands that we
+ * print. */
+bool name_is_plain(const char *name);
+
 /* Rows for dict_read() of an object of @type, whose figures are in @member. */
 #define FIGURES_FIELD(type, member, name) { #name, "t", dict_read_u64, offsetof(type, member.name) }
 #define FIGURES_FIELDS(type, member)                            \

@@ -89,12 +89,6 @@ void gains_done(struct gains *gains)
         free(gains->items);
 }
 
-/* Directories would take the room that the figures need. */
-static const char *base_name(const char *path)
-{
-        return path[0] == '/' ? strrchr(path, '/') + 1 : path;
-}
-
 static int gains_table(const struct output *out, const struct gains *gains, size_t shown_max,
                        struct table **ret)
 {
@@ -125,7 +119,7 @@ static int gains_table(const struct output *out, const struct gains *gains, size
                         { .number = g->figures.duplicate_frames * report_page_bytes() },
                         { .number = g->figures.zero_frames * report_page_bytes() },
                         { .number = g->figures.saved_bytes },
-                        { .text = base_name(g->name) },
+                        { .text = figures_base_name(g->name) },
                         { .text = g->name },
                         { .number = g->figures.duplicate_frames },
                         { .number = g->figures.zero_frames },
@@ -137,16 +131,6 @@ static int gains_table(const struct output *out, const struct gains *gains, size
         return 0;
 }
 
-/* Names that a shell takes as they are need no quotes; others come from who gave a file a strange name,
- * and are not put into commands. */
-static bool is_plain(const char *name)
-{
-        size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                "0123456789/._+:@%,=-");
-
-        return name[n] == '\0';
-}
-
 /* One for each kind: the most rewarding. */
 static void print_commands(const struct output *out, const struct gains *gains)
 {
@@ -155,14 +139,14 @@ static void print_commands(const struct output *out, const struct gains *gains)
         for (size_t i = 0; i < gains->n; i++) {
                 const struct gain *g = gains->items + i;
 
-                if ((int) g->kind == last || g->figures.duplicate_frames == 0 || !is_plain(g->name))
+                if ((int) g->kind == last || g->figures.duplicate_frames == 0 || !name_is_plain(g->name))
                         continue;
                 if (last < 0)
                         fputs("\nTo have that merged from now on, among processes of one user each:\n",
                               out->file);
                 last = (int) g->kind;
                 fprintf(out->file, "  mergememctl enable %s=%s\n", kinds[g->kind].option,
-                        g->kind == GAIN_LIBRARY ? base_name(g->name) : g->name);
+                        g->kind == GAIN_LIBRARY ? figures_base_name(g->name) : g->name);
         }
 }
 

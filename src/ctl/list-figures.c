@@ -21,14 +21,12 @@ int list_owners_table(const struct output *out, sd_bus_message *m, struct table 
         r = table_new(out, "owners", columns, ELEMENTSOF(columns), &t);
         for (size_t i = 0; i < rows.n && r >= 0; i++) {
                 const struct figures_row *o = rows.items + i;
-                /* Directories would take the room that the figures need. */
-                const char *base = o->name[0] == '/' ? strrchr(o->name, '/') + 1 : o->name;
 
                 r = table_add(t, (struct cell[]){
                         { .text = o->kind },
                         { .number = o->processes },
                         FIGURES_CELLS(&o->figures),
-                        { .text = base },
+                        { .text = figures_base_name(o->name) },
                         { .text = o->name },
                 });
         }

@@ -58,7 +58,8 @@ const struct option_info option_table[] = {
         { "force", OPTION_FORCE, NULL, false, OPTION_GROUP_JOB, VERB_UNMERGE,
           "Go on although memory may not suffice" },
         { "limit", OPTION_LIMIT, "N", false, OPTION_GROUP_JOB,
-          VERB_ESTIMATE | VERB_SCAN | VERB_ENABLE | VERB_HISTORY, "Show N rows, 0 for all (default 20)" },
+          VERB_ESTIMATE | VERB_SCAN | VERB_ENABLE | VERB_HISTORY | VERB_EXPLAIN,
+          "Show N rows, 0 for all (default 20)" },
         { "no-block", OPTION_NO_BLOCK, NULL, false, OPTION_GROUP_JOB, VERB_JOBS_,
           "Print the job and do not wait for it" },
 

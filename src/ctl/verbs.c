@@ -5,6 +5,7 @@
 
 const struct verb verb_table[] = {
         { "stats", VERB_STATS, "", 0, 0, "Show what is saved and what it costs (default)", verb_stats },
+        { "explain", VERB_EXPLAIN, "PID", 1, 1, "Say what is done with a process, and why", verb_explain },
         { "history", VERB_HISTORY, "", 0, 0, "Show what was saved over time", verb_history },
         { "estimate", VERB_ESTIMATE, "SELECTOR...", 0, 0, "Show what merging would free; change nothing",
           verb_estimate },

@@ -19,6 +19,7 @@ enum {
         VERB_ENABLE = 1 << 10,
         VERB_DISABLE = 1 << 11,
         VERB_RULES_ = VERB_ENABLE | VERB_DISABLE,
+        VERB_EXPLAIN = 1 << 12,
         VERB_JOBS_ = VERB_ESTIMATE | VERB_MERGE | VERB_UNMERGE | VERB_SCAN,
 };
 
@@ -44,6 +45,7 @@ int verb_estimate(const struct options *o);
 int verb_scan(const struct options *o);
 int verb_merge(const struct options *o);
 int verb_unmerge(const struct options *o);
+int verb_explain(const struct options *o);
 int verb_history(const struct options *o);
 int verb_list(const struct options *o);
 int verb_enable(const struct options *o);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
+#include "daemon/explain.h"
 #include "daemon/history-bus.h"
 #include "daemon/job.h"
 #include "daemon/log-control.h"
@@ -58,6 +59,8 @@ static const sd_bus_vtable manager_vtable[] = {
                                 request_list_jobs, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Totals", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", totals), totals_get_all,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Explain", SD_BUS_ARGS("u", pid), SD_BUS_RESULT("a{sv}", explanation),
+                                explain_process, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("History", SD_BUS_ARGS("t", from, "t", to, "u", max),
                                 SD_BUS_RESULT("a(tttttttttta{sv})", samples), history_get,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "daemon/identity.h"
+#include "daemon/explain.h"
 #include "daemon/history-bus.h"
 #include "daemon/job.h"
 #include "daemon/limit.h"
@@ -76,6 +77,7 @@ Manager *manager_free(Manager *m)
         while (m->n_listings > 0)
                 listing_free(m->listings[m->n_listings - 1]);
         free(m->listings);
+        explain_done(m);
         refresh_stop(&m->refresh);
         identities_free(m->identities);
         worker_free(m->worker);

@@ -17,11 +17,14 @@
 #define JOBS_MAX 64U
 /* Lists being made. */
 #define LISTINGS_MAX 16U
+/* Explanations that wait for the worker. */
+#define EXPLAINING_MAX 16U
 
 struct job;
 struct identities;
 struct selector;
 struct listing;
+struct explaining;
 
 struct mechanism_state {
         bool works;
@@ -73,6 +76,8 @@ struct Manager {
         struct quotas quotas;
         struct listing **listings;
         size_t n_listings;
+        struct explaining *explaining[EXPLAINING_MAX];
+        size_t n_explaining;
 
         /* Processes that held the worker up, not looked at until then. */
         struct {

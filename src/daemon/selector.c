@@ -155,8 +155,7 @@ static bool value_match(const struct selector *s, const struct selector_value *v
         }
 }
 
-/* In all respects: a set-uid program is its owner's too. */
-static bool is_of(const struct mm_process *p, uid_t uid)
+bool selector_is_of(const struct mm_process *p, uid_t uid)
 {
         return p->ruid == uid && p->euid == uid && p->suid == uid && p->fsuid == uid;
 }
@@ -165,7 +164,7 @@ bool selector_match(struct selector *s, const struct mm_process *p, const char *
 {
         bool asked[SELECTOR_KIND_MAX_] = {}, matched[SELECTOR_KIND_MAX_] = {};
 
-        if (s->only_own && !is_of(p, s->owner))
+        if (s->only_own && !selector_is_of(p, s->owner))
                 return false;
         for (size_t i = 0; i < s->n_values; i++) {
                 struct selector_value *v = &s->values[i];

@@ -75,6 +75,9 @@ bool selector_value_needs_resolving(const struct selector_value *v);
  * that the process has are marked as seen, whether it is meant or not. */
 bool selector_match(struct selector *s, const struct mm_process *p, const char *unit);
 
+/* Whether @p is of user @uid in all respects: a set-uid program is its owner's too. */
+bool selector_is_of(const struct mm_process *p, uid_t uid);
+
 /* The first value of a process that none had, or NULL. */
 const struct selector_value *selector_unseen(const struct selector *s, bool libraries);
 

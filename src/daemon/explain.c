@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/account-bus.h"
+#include "daemon/explain.h"
+#include "daemon/identity.h"
+#include "daemon/policy.h"
+#include "lib/owner.h"
+#include "shared/format.h"
+#include "shared/names.h"
+
+struct explaining {
+        Manager *manager;
+        sd_bus_message *call;
+        pid_t pid;
+        uint64_t start_ticks;
+        bool only_own; /* the caller may know of his own processes only */
+        uid_t uid;
+        bool waited;
+};
+
+/* All that is known when the answer is written. */
+struct facts {
+        const Manager *manager;
+        const struct mm_process *process;
+        struct rule_subject subject;
+        const struct rule *rule;
+        enum mechanism mechanism;
+        enum exclusion excluded;
+        bool liftable; /* by a rule that names the process */
+        char *domain;
+        const char *busy_domain; /* has KSM, which keeps no domains apart */
+};
+
+static struct explaining *explaining_free(struct explaining *e)
+{
+        Manager *m;
+
+        if (!e)
+                return NULL;
+        m = e->manager;
+        worker_forget(m->worker, e);
+        for (size_t i = 0; i < m->n_explaining; i++)
+                if (m->explaining[i] == e)
+                        m->explaining[i] = m->explaining[--m->n_explaining];
+        sd_bus_message_unref(e->call);
+        free(e);
+        return NULL;
+}
+DEFINE_CLEANUP_FUNC(struct explaining *, explaining_free)
+
+void explain_done(Manager *m)
+{
+        while (m->n_explaining > 0)
+                explaining_free(m->explaining[0]);
+}
+
+static int no_such_process(sd_bus_error *error, pid_t pid)
+{
+        return sd_bus_error_setf(error, MERGEMEM_ERROR_NO_SUCH_PROCESS, "There is no process %d.", pid);
+}
+
+static enum exclusion exclusion_of(const Manager *m, const struct mm_process *p, const struct rule *rule)
+{
+        enum exclusion why = policy_exclude(p, rule_names_processes(rule));
+
+        if (p->pid == getpid() || p->pid == worker_pid(m->worker))
+                return EXCLUSION_SELF;
+        if (why == EXCLUSION_NONE && manager_is_hung(m, p->pid, p->start_ticks))
+                return EXCLUSION_HUNG;
+        return why == EXCLUSION_NONE && rule->merge == RULE_MERGE_NEVER ? EXCLUSION_RULE : why;
+}
+
+static int gather(struct facts *f)
+{
+        const Manager *m = f->manager;
+        _cleanup_(freep) char *path = NULL;
+        const struct rule *rule;
+        int r;
+
+        f->rule = rule = rules_for_process(&m->conf, &f->subject);
+        f->mechanism = rule->mechanism == MECHANISM_AUTO ? m->mechanism : rule->mechanism;
+        f->excluded = exclusion_of(m, f->process, rule);
+        f->liftable = f->excluded != EXCLUSION_SELF && f->excluded != EXCLUSION_RULE &&
+                      policy_exclude(f->process, true) == EXCLUSION_NONE;
+        if (rule_cgroup_path(rule, &f->subject, &path) == -ENOMEM)
+                return -ENOMEM;
+        r = policy_domain(rule->trust, f->process,
+                          f->mechanism == MECHANISM_DIRECT ? NULL : f->subject.unit, path, &f->domain);
+        if (r >= 0 && f->mechanism == MECHANISM_KSM && rule->trust != TRUST_SYSTEM)
+                f->busy_domain = registry_other_domain(&m->registry, f->domain);
+        return r;
+}
+
+static int append_text(sd_bus_message *m, const char *key, const char *value)
+{
+        _cleanup_(freep) char *text = bus_text(value ?: "");
+
+        return text ? sd_bus_message_append(m, "{sv}", key, "s", text) : -ENOMEM;
+}
+
+static int append_who(sd_bus_message *m, const struct facts *f)
+{
+        const struct mm_process *p = f->process;
+        int r;
+
+        r = sd_bus_message_append(m, "{sv}{sv}", "pid", "u", (uint32_t) p->pid, "uid", "u",
+                                  (uint32_t) p->ruid);
+        if (r >= 0)
+                r = append_text(m, "comm", p->comm);
+        if (r >= 0)
+                r = append_text(m, "exe", p->exe);
+        if (r >= 0)
+                r = append_text(m, "cgroup", p->cgroup);
+        return r < 0 ? r : append_text(m, "unit", f->subject.unit);
+}
+
+static int append_why(sd_bus_message *m, const struct facts *f)
+{
+        const struct rule *rule = f->rule;
+        int r;
+
+        r = append_text(m, "rule", rule->name);
+        if (r >= 0 && rule->origin.file)
+                r = append_text(m, "rule_file", rule->origin.file);
+        if (r >= 0 && rule->origin.file)
+                r = sd_bus_message_append(m, "{sv}", "rule_line", "u", (uint32_t) rule->origin.line);
+        if (r >= 0)
+                r = sd_bus_message_append(
+                        m, "{sv}{sv}{sv}{sv}{sv}{sv}", "merge", "s", rule_merge_to_string(rule->merge),
+                        "zero_only", "b", (int) rule->zero_only, "trust", "s", trust_to_string(rule->trust),
+                        "mechanism", "s", mechanism_to_string(f->mechanism), "mechanism_works", "b",
+                        (int) f->manager->mechanisms[f->mechanism].works, "min_age_usec", "t",
+                        rule->min_age_usec);
+        if (r >= 0)
+                r = append_text(m, "domain", f->domain);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}{sv}", "excluded", "s", exclusion_to_string(f->excluded),
+                                          "liftable", "b", (int) f->liftable);
+        return r < 0 ? r : append_text(m, "busy_domain", f->busy_domain);
+}
+
+static int append_part(sd_bus_message *m, const struct facts *f, const struct account_part *part)
+{
+        const char *path = part->owner->name;
+        _cleanup_(freep) char *name = bus_text(path);
+        const struct rule *rule = f->rule;
+        int r;
+
+        if (!name)
+                return -ENOMEM;
+        if (part->owner->kind == MM_OWNER_LIBRARY)
+                rule = rules_for_library(&f->manager->conf, &f->subject, path);
+        r = sd_bus_message_open_container(m, 'r', "sssa{sv}");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "sss", mm_owner_kind_name(part->owner->kind), name, rule->name);
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r >= 0)
+                r = account_append(&part->figures, m);
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int append_found(sd_bus_message *m, const struct facts *f)
+{
+        const struct account_process *a =
+                account_find(&f->manager->account, f->process->pid, f->process->start_ticks);
+        int r;
+
+        r = account_append(a ? &a->figures : NULL, m);
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'e', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", "owners");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "a(sssa{sv})");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "(sssa{sv})");
+        for (size_t i = 0; r >= 0 && a && i < a->n_parts; i++)
+                r = append_part(m, f, &a->parts[i]);
+        for (int i = 0; i < 3 && r >= 0; i++)
+                r = sd_bus_message_close_container(m);
+        return r;
+}
+
+static int answer(struct explaining *e, struct facts *f)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        r = gather(f);
+        if (r < 0)
+                return r;
+        manager_update_account(e->manager);
+        r = sd_bus_message_new_method_return(e->call, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "{sv}");
+        if (r >= 0)
+                r = append_who(reply, f);
+        if (r >= 0)
+                r = append_why(reply, f);
+        if (r >= 0)
+                r = append_found(reply, f);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+}
+
+static void on_names_known(void *userdata, int error);
+
+/* 1: the answer is given, or will be. */
+static int proceed(struct explaining *e, sd_bus_error *error)
+{
+        _cleanup_(mm_process_done) struct mm_process p = MM_PROCESS_NULL;
+        _cleanup_(freep) char *unit = NULL, *domain = NULL;
+        struct facts f = { .manager = e->manager, .process = &p };
+        int r;
+
+        if (mm_process_open(e->manager->proc_fd, e->pid, false, &p) < 0 || p.start_ticks != e->start_ticks ||
+            (e->only_own && !selector_is_of(&p, e->uid)))
+                return no_such_process(error, e->pid);
+        if (p.cgroup && mm_cgroup_unit(p.cgroup, &unit) == -ENOMEM)
+                return -ENOMEM;
+        r = identities_subject(e->manager->identities, &e->manager->conf, &p, unit, &f.subject);
+        if (r > 0 && !e->waited) {
+                e->waited = true;
+                r = identities_wait(e->manager->identities, on_names_known, e);
+                return r < 0 ? r : 1;
+        }
+        if (r >= 0)
+                r = answer(e, &f);
+        domain = f.domain;
+        if (r >= 0)
+                explaining_free(e);
+        return r < 0 ? r : 1;
+}
+
+static void on_names_known(void *userdata, int unused)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        struct explaining *e = userdata;
+        int r;
+
+        r = proceed(e, &error);
+        if (r >= 0)
+                return;
+        (void) sd_bus_reply_method_errno(e->call, r, &error);
+        explaining_free(e);
+}
+
+static int start(Manager *m, sd_bus_message *call, const struct mm_process *p, bool only_own,
+                 sd_bus_error *error)
+{
+        _cleanup_(explaining_freep) struct explaining *e = NULL;
+        int r;
+
+        if (m->n_explaining >= EXPLAINING_MAX)
+                return sd_bus_error_setf(error, MERGEMEM_ERROR_LIMITS,
+                                         "%u explanations are being made already.", EXPLAINING_MAX);
+        e = malloc(sizeof(*e));
+        if (!e)
+                return -ENOMEM;
+        *e = (struct explaining) {
+                .manager = m,
+                .call = sd_bus_message_ref(call),
+                .pid = p->pid,
+                .start_ticks = p->start_ticks,
+                .only_own = only_own,
+                .uid = p->ruid,
+        };
+        m->explaining[m->n_explaining++] = e;
+        r = proceed(e, error);
+        if (r >= 0)
+                TAKE_PTR(e);
+        return r;
+}
+
+static int start_permitted(Manager *m, sd_bus_message *call, enum auth_action granted, sd_bus_error *error)
+{
+        _cleanup_(mm_process_done) struct mm_process p = MM_PROCESS_NULL;
+        uint32_t pid;
+        int r;
+
+        r = sd_bus_message_read(call, "u", &pid);
+        if (r < 0)
+                return r;
+        if (mm_process_open(m->proc_fd, (pid_t) pid, false, &p) < 0)
+                return no_such_process(error, (pid_t) pid);
+        return start(m, call, &p, false, error);
+}
+
+int explain_process(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        _cleanup_(mm_process_done) struct mm_process p = MM_PROCESS_NULL;
+        Manager *manager = userdata;
+        uint32_t pid;
+        uid_t uid;
+        int r;
+
+        r = sd_bus_message_read(m, "u", &pid);
+        if (r >= 0)
+                r = auth_caller(manager, m, &uid, error);
+        if (r < 0)
+                return r;
+        if (pid == 0 || pid > INT32_MAX || mm_process_open(manager->proc_fd, (pid_t) pid, false, &p) < 0)
+                return no_such_process(error, (pid_t) pid);
+        if (!selector_is_of(&p, uid))
+                return auth_check(manager, m, AUTH_INSPECT, start_permitted, error);
+        /* What is his own he can see anyway. */
+        return start(manager, m, &p, true, error);
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "daemon/manager.h"
+
+/* The method Explain: what the service thinks of one process, and why. */
+
+int explain_process(sd_bus_message *m, void *userdata, sd_bus_error *error);
+/* Gives up all that wait. */
+void explain_done(Manager *m);
