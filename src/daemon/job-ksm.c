@@ -122,6 +122,10 @@ void job_ksm_run(struct job *j, unsigned passes, void (*then)(struct job *j))
         p.ksm.pages_to_scan = (int64_t) c->ksm_pages_to_scan;
         p.ksm.sleep_millisecs = (int64_t) c->ksm_sleep_millisecs;
         p.ksm.use_zero_pages = c->ksm_use_zero_pages;
+        p.ksm.smart_scan = c->ksm_smart_scan;
+        p.ksm.advisor = c->ksm_advisor;
+        p.ksm.merge_across_nodes = c->ksm_merge_across_nodes;
+        p.ksm.max_page_sharing = c->ksm_max_page_sharing > 0 ? (int64_t) c->ksm_max_page_sharing : -1;
         r = job_call(j, &p, -1, NULL, on_started);
         if (r < 0)
                 fail_call(j, r, "Cannot call the worker");

@@ -113,10 +113,11 @@ static int call_ksm_start(struct worker_child *w, const struct worker_ksm *ksm)
         const struct mm_ksm_settings settings = {
                 .pages_to_scan = ksm->pages_to_scan,
                 .sleep_millisecs = ksm->sleep_millisecs,
-                /* It would skip just the pages that were looked at before: those of the last merge. */
-                .smart_scan = 0,
+                .smart_scan = ksm->smart_scan,
                 .use_zero_pages = ksm->use_zero_pages,
-                .advisor = "none",
+                .advisor = ksm->advisor ? "scan-time" : "none",
+                .merge_across_nodes = ksm->merge_across_nodes,
+                .max_page_sharing = ksm->max_page_sharing,
         };
 
         if (w->drive)

@@ -247,8 +247,9 @@ struct worker_advised {
 
 struct worker_ksm {
         struct worker_header header;
-        int64_t pages_to_scan, sleep_millisecs;
-        int32_t use_zero_pages;
+        int64_t pages_to_scan, sleep_millisecs, max_page_sharing; /* all as in struct mm_ksm_settings */
+        int32_t use_zero_pages, smart_scan, merge_across_nodes;
+        uint32_t advisor; /* scan-time rather than none */
 };
 
 struct worker_measured {

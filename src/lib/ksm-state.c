@@ -6,6 +6,8 @@
 #define LAST_LINE "end\n"
 
 static const char *const knob_names[] = {
+        [KSM_MERGE_ACROSS_NODES] = "merge_across_nodes",
+        [KSM_MAX_PAGE_SHARING] = "max_page_sharing",
         [KSM_ADVISOR_MODE] = "advisor_mode",
         [KSM_PAGES_TO_SCAN] = "pages_to_scan",
         [KSM_SLEEP_MILLISECS] = "sleep_millisecs",
@@ -31,12 +33,18 @@ bool ksm_knob_takes(enum ksm_knob knob, const char *value)
         switch (knob) {
         case KSM_ADVISOR_MODE:
                 return streq(value, "none") || streq(value, "scan-time");
+        case KSM_MAX_PAGE_SHARING: /* from 2 on, but what is there is taken as it is */
         case KSM_PAGES_TO_SCAN:
         case KSM_SLEEP_MILLISECS:
                 return is_uint32(value);
         default:
                 return streq(value, "0") || streq(value, "1");
         }
+}
+
+bool ksm_knob_waits(enum ksm_knob knob)
+{
+        return knob == KSM_MERGE_ACROSS_NODES || knob == KSM_MAX_PAGE_SHARING;
 }
 
 size_t ksm_state_format(const struct ksm_state *state, char buf[KSM_STATE_BYTES_MAX])

@@ -7,8 +7,11 @@
 /* What we change in /sys/kernel/mm/ksm, and how a later start is told of it. */
 
 /* In the order in which they are set; put back in the opposite one. pages_to_scan can only be
- * written after the advisor has been switched off, and ksmd runs only between the others. */
+ * written after the advisor has been switched off, and ksmd runs only between the others. The first two
+ * cannot be changed while any page is shared. */
 enum ksm_knob {
+        KSM_MERGE_ACROSS_NODES,
+        KSM_MAX_PAGE_SHARING,
         KSM_ADVISOR_MODE,
         KSM_PAGES_TO_SCAN,
         KSM_SLEEP_MILLISECS,
@@ -22,6 +25,9 @@ const char *ksm_knob_name(enum ksm_knob knob);
 #define KSM_VALUE_BYTES 12U /* UINT32_MAX, "scan-time" */
 /* Whether @value is one that we would ever write there. `run` is never 2: that unmerges everybody. */
 bool ksm_knob_takes(enum ksm_knob knob, const char *value);
+
+/* Whether the kernel may take a new value only later: -EBUSY. */
+bool ksm_knob_waits(enum ksm_knob knob);
 
 struct ksm_state {
         struct ksm_change {

@@ -127,6 +127,14 @@ static bool advisor_is_on(int root_fd)
         return read_value(root_fd, KSM_ADVISOR_MODE, mode) >= 0 && !streq(mode, "none");
 }
 
+/* What setting the advisor back to "none" leaves of pages_to_scan. */
+#define PAGES_TO_SCAN_AFTER_ADVISOR "100"
+
+static bool advisor_is_ours(const struct ksm_state *state)
+{
+        return streq(state->changes[KSM_ADVISOR_MODE].ours, "scan-time");
+}
+
 static int put_back_knob(int root_fd, const struct ksm_state *state, enum ksm_knob knob)
 {
         const struct ksm_change *c = state->changes + knob;
@@ -145,17 +153,44 @@ static int put_back_knob(int root_fd, const struct ksm_state *state, enum ksm_kn
         return write_knob(root_fd, ksm_knob_name(knob), c->before);
 }
 
-/* `run` last: writing it waits for a lock that ksmd hardly lets go of before it sleeps as it used to. */
-static int put_back(int root_fd, const struct ksm_state *state)
+/* `run` last: writing it waits for a lock that ksmd hardly lets go of before it sleeps as it used to. What
+ * the kernel will take later stays in *@state, and nothing else. */
+static int put_back(int root_fd, struct ksm_state *state)
 {
+        struct ksm_state later = {};
         int r = 0, q;
 
+        if (advisor_is_ours(state))
+                r = put_back_knob(root_fd, state, KSM_ADVISOR_MODE);
         for (int k = KSM_RUN - 1; k >= 0; k--) {
                 q = put_back_knob(root_fd, state, k);
-                r = r < 0 ? r : q;
+                if (q == -EBUSY && ksm_knob_waits(k))
+                        later.changes[k] = state->changes[k];
+                else
+                        r = r < 0 ? r : q;
         }
         q = put_back_knob(root_fd, state, KSM_RUN);
-        return r < 0 ? r : q;
+        r = r < 0 ? r : q;
+        if (r >= 0)
+                *state = later;
+        return r;
+}
+
+static bool state_is_empty(const struct ksm_state *state)
+{
+        for (enum ksm_knob k = 0; k < KSM_KNOB_MAX_; k++)
+                if (state->changes[k].ours[0])
+                        return false;
+        return true;
+}
+
+/* Whether nothing but what the kernel will take later is left to do. */
+static bool state_only_waits(const struct ksm_state *state)
+{
+        for (enum ksm_knob k = 0; k < KSM_KNOB_MAX_; k++)
+                if (state->changes[k].ours[0] && !ksm_knob_waits(k))
+                        return false;
+        return true;
 }
 
 static int apply(int root_fd, const struct ksm_state *state)
@@ -164,10 +199,10 @@ static int apply(int root_fd, const struct ksm_state *state)
                 const struct ksm_change *c = state->changes + k;
                 int r;
 
-                if (!c->ours[0])
+                if (!c->ours[0] || (k == KSM_PAGES_TO_SCAN && advisor_is_ours(state)))
                         continue;
                 r = write_knob(root_fd, ksm_knob_name(k), c->ours);
-                if (r < 0)
+                if (r < 0 && !(r == -EBUSY && ksm_knob_waits(k)))
                         return r;
         }
         return 0;
@@ -214,6 +249,12 @@ static int remove_state(int state_fd)
         return unlinkat(state_fd, STATE_NAME, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
+/* Leaves in the file what is still to be put back. */
+static int settle(int state_fd, const struct ksm_state *state)
+{
+        return state_is_empty(state) ? remove_state(state_fd) : write_state(state_fd, state);
+}
+
 static int plan_change(int root_fd, enum ksm_knob knob, const char *ours, struct ksm_state *state)
 {
         struct ksm_change *c = state->changes + knob;
@@ -229,7 +270,9 @@ static int plan_change(int root_fd, enum ksm_knob knob, const char *ours, struct
                 return r;
         if (streq(before, ours))
                 return 0;
-        strcpy(c->before, before);
+        /* What an earlier drive could not put back yet is from before that. */
+        if (!c->ours[0])
+                strcpy(c->before, before);
         strcpy(c->ours, ours);
         return 0;
 }
@@ -250,7 +293,9 @@ static int plan_changes(int root_fd, const struct mm_ksm_settings *s, struct ksm
 
         if (s->advisor)
                 r = plan_change(root_fd, KSM_ADVISOR_MODE, s->advisor, state);
-        if (r >= 0 && (s->advisor || !advisor_is_on(root_fd)))
+        if (r >= 0 && advisor_is_ours(state))
+                r = plan_change(root_fd, KSM_PAGES_TO_SCAN, PAGES_TO_SCAN_AFTER_ADVISOR, state);
+        else if (r >= 0 && ((s->advisor && streq(s->advisor, "none")) || !advisor_is_on(root_fd)))
                 r = plan_number(root_fd, KSM_PAGES_TO_SCAN, s->pages_to_scan, state);
         if (r >= 0)
                 r = plan_number(root_fd, KSM_SLEEP_MILLISECS, s->sleep_millisecs, state);
@@ -258,6 +303,10 @@ static int plan_changes(int root_fd, const struct mm_ksm_settings *s, struct ksm
                 r = plan_number(root_fd, KSM_SMART_SCAN, s->smart_scan, state);
         if (r >= 0)
                 r = plan_number(root_fd, KSM_USE_ZERO_PAGES, s->use_zero_pages, state);
+        if (r >= 0)
+                r = plan_number(root_fd, KSM_MERGE_ACROSS_NODES, s->merge_across_nodes, state);
+        if (r >= 0)
+                r = plan_number(root_fd, KSM_MAX_PAGE_SHARING, s->max_page_sharing, state);
         if (r >= 0)
                 r = plan_number(root_fd, KSM_RUN, 1, state);
         return r;
@@ -269,10 +318,6 @@ int mm_ksm_drive_start(int root_fd, int state_fd, const struct mm_ksm_settings *
         _cleanup_(freep) struct mm_ksm_drive *d = NULL;
         uint64_t run = 0;
         int r;
-
-        /* Its advisor would be switched back to a kernel default of pages_to_scan, not to what was there. */
-        if (settings->advisor && !streq(settings->advisor, "none"))
-                return -EINVAL;
 
         r = read_counter(root_fd, ksm_knob_name(KSM_RUN), &run);
         if (r < 0)
@@ -288,7 +333,8 @@ int mm_ksm_drive_start(int root_fd, int state_fd, const struct mm_ksm_settings *
         d->ran = run == 1;
 
         if (!d->ran) {
-                if (faccessat(state_fd, STATE_NAME, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
+                r = read_state(state_fd, &d->state);
+                if (r != -ENOENT && (r < 0 || !state_only_waits(&d->state)))
                         return -EEXIST;
                 r = plan_changes(root_fd, settings, &d->state);
                 if (r < 0)
@@ -313,7 +359,7 @@ struct mm_ksm_drive *mm_ksm_drive_stop(struct mm_ksm_drive *d)
                 return NULL;
         /* What cannot be put back now is left to mm_ksm_recover(). */
         if (!d->ran && put_back(d->root_fd, &d->state) >= 0)
-                (void) remove_state(d->state_fd);
+                (void) settle(d->state_fd, &d->state);
         free(d);
         return NULL;
 }
@@ -321,6 +367,7 @@ struct mm_ksm_drive *mm_ksm_drive_stop(struct mm_ksm_drive *d)
 int mm_ksm_recover(int root_fd, int state_fd)
 {
         struct ksm_state state;
+        bool waited;
         int r;
 
         r = read_state(state_fd, &state);
@@ -331,11 +378,11 @@ int mm_ksm_recover(int root_fd, int state_fd)
         if (r < 0)
                 return r;
 
+        waited = state_only_waits(&state);
         r = put_back(root_fd, &state);
-        if (r < 0)
-                return r;
-        r = remove_state(state_fd);
-        return r < 0 ? r : 1;
+        if (r >= 0)
+                r = settle(state_fd, &state);
+        return r < 0 ? r : !waited;
 }
 
 bool mm_ksm_drive_ran(const struct mm_ksm_drive *d)

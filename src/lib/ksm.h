@@ -28,7 +28,10 @@ int mm_ksm_read(int root_fd, struct mm_ksm_counters *ret);
 struct mm_ksm_settings {
         int64_t pages_to_scan, sleep_millisecs;
         int smart_scan, use_zero_pages;
-        const char *advisor; /* "none"; under "scan-time" the kernel lets nobody set pages_to_scan */
+        const char *advisor; /* "none"; under "scan-time" pages_to_scan is the kernel's to choose */
+        /* Left alone too while pages are shared: the kernel takes no other value then. */
+        int merge_across_nodes;
+        int64_t max_page_sharing;
 };
 
 /* Drives ksmd. What was there before is written to @state_fd/ksm.state, before anything is changed
@@ -45,10 +48,12 @@ int mm_ksm_drive_start(int root_fd, int state_fd, const struct mm_ksm_settings *
 
 /* Puts every knob back that still has the value we gave it, stops ksmd if it did not run before,
  * removes the state file and frees @d. Merged pages stay merged. A knob that cannot be written is
- * left to mm_ksm_recover(), with the state file. Takes NULL, returns NULL. */
+ * left to mm_ksm_recover(), with the state file; one that the kernel will take once no page is shared
+ * is kept there for the next drive too. Takes NULL, returns NULL. */
 struct mm_ksm_drive *mm_ksm_drive_stop(struct mm_ksm_drive *d);
 
-/* Puts right what a killed service left: 1 if there was something, 0 if not, -errno. -EBADMSG: the
+/* Puts right what a killed service left: 1 if there was something, 0 if not or if it was only waiting
+ * for the kernel to take it, -errno. -EBADMSG: the
  * state file is damaged; it is now ksm.state.damaged, and no knob was touched. Not while another
  * service may be driving: it would be stopped. */
 int mm_ksm_recover(int root_fd, int state_fd);

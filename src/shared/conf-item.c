@@ -125,11 +125,11 @@ static int parse_boolean_or_unset(const struct conf_item *item, const char *valu
 
 static int parse_advisor(const struct conf_item *item, const char *value, void *field)
 {
-        int advisor = !*value ? -1 : streq(value, "none") ? 0 : streq(value, "scan-time") ? 1 : -EINVAL;
+        bool scan_time = streq(value, "scan-time");
 
-        if (advisor == -EINVAL)
+        if (!scan_time && !streq(value, "none"))
                 return -EINVAL;
-        *(int *) field = advisor;
+        *(bool *) field = scan_time;
         return 0;
 }
 
@@ -295,10 +295,8 @@ const struct conf_item conf_items[] = {
           "a number from 1 to 1000000", 1, 1000000 },
         { "KSM", "SleepMilliSec", parse_number, FIELD(ksm_sleep_millisecs), "0",
           "a number from 0 to 60000", 0, 60000 },
-        { "KSM", "SmartScan", parse_boolean_or_unset, FIELD(ksm_smart_scan), "",
-          "yes, no, or nothing for what the kernel has" },
-        { "KSM", "Advisor", parse_advisor, FIELD(ksm_advisor), "",
-          "none, scan-time, or nothing for what the kernel has" },
+        { "KSM", "SmartScan", parse_bool, FIELD(ksm_smart_scan), "no", "yes or no" },
+        { "KSM", "Advisor", parse_advisor, FIELD(ksm_advisor), "none", "none or scan-time" },
         { "KSM", "UseZeroPages", parse_boolean_or_unset, FIELD(ksm_use_zero_pages), "",
           "yes, no, or nothing for what the kernel has" },
         { "KSM", "MergeAcrossNodes", parse_boolean_or_unset, FIELD(ksm_merge_across_nodes), "",

@@ -22,9 +22,9 @@ struct conf {
         /* [KSM]: what ksmd is set to while there is work. */
         uint64_t ksm_pages_to_scan;    /* PagesToScan=, 1 ... 1000000 */
         uint64_t ksm_sleep_millisecs;  /* SleepMilliSec=, 0 ... 60000 */
-        int ksm_smart_scan;            /* SmartScan=, -1: leave as the kernel has it; so below */
-        int ksm_advisor;               /* Advisor=, 0 none, 1 scan-time, -1 */
-        int ksm_use_zero_pages;        /* UseZeroPages=, -1 */
+        bool ksm_smart_scan;           /* SmartScan= */
+        bool ksm_advisor;              /* Advisor=scan-time */
+        int ksm_use_zero_pages;        /* UseZeroPages=, -1: leave as the kernel has it; so below */
         int ksm_merge_across_nodes;    /* MergeAcrossNodes=, -1 */
         uint64_t ksm_max_page_sharing; /* MaxPageSharing=, 2 ... 1000000; 0: leave */
 

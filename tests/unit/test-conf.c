@@ -47,8 +47,8 @@ static void expect_defaults(const struct conf *c)
         g_assert_true(c->on_battery);
         g_assert_cmpuint(c->log_mask, ==, CONF_LOG_RESULTS);
         g_assert_cmpuint(c->history_usec, ==, UINT64_C(604800000000));
-        g_assert_cmpint(c->ksm_smart_scan, ==, -1);
-        g_assert_cmpint(c->ksm_advisor, ==, -1);
+        g_assert_false(c->ksm_smart_scan);
+        g_assert_false(c->ksm_advisor);
         g_assert_cmpint(c->ksm_merge_across_nodes, ==, -1);
         g_assert_cmpuint(c->ksm_max_page_sharing, ==, 0);
         g_assert_cmpuint(c->settings.n, ==, 0);
@@ -176,7 +176,7 @@ static void test_bad(void)
                   "write yes, no, or nothing for what the kernel has\n" },
                 { "[KSM]\nAdvisor=magic\n",
                   "a.conf:2: Advisor=magic: not understood; "
-                  "write none, scan-time, or nothing for what the kernel has\n" },
+                  "write none or scan-time\n" },
                 { "[KSM]\nMaxPageSharing=1\n",
                   "a.conf:2: MaxPageSharing=1: not understood; "
                   "write a number from 2 to 1000000, or nothing for what the kernel has\n" },
@@ -249,7 +249,8 @@ static void disturb(struct conf *c)
         c->log_level = LOG_ERR;
         c->log_mask = 2;
         c->ksm_pages_to_scan = c->ksm_sleep_millisecs = c->ksm_max_page_sharing = 1;
-        c->ksm_smart_scan = c->ksm_advisor = c->ksm_use_zero_pages = c->ksm_merge_across_nodes = 1;
+        c->ksm_smart_scan = c->ksm_advisor = true;
+        c->ksm_use_zero_pages = c->ksm_merge_across_nodes = 1;
 }
 
 /* The packaged file says of each key what the program has built in, and the manual knows the key. */

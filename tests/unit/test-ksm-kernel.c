@@ -20,6 +20,8 @@ static const struct mm_ksm_settings settings = {
         .smart_scan = 0,
         .use_zero_pages = -1,
         .advisor = "none",
+        .merge_across_nodes = -1,
+        .max_page_sharing = -1,
 };
 
 struct fixture {
@@ -200,6 +202,79 @@ static void test_advisor(struct fixture *f, const void *data)
         set_knob(KSM_PAGES_TO_SCAN, before[KSM_PAGES_TO_SCAN]);
 }
 
+/* Its own choice of pages_to_scan is not left behind. */
+static void test_scan_time(struct fixture *f, const void *data)
+{
+        struct mm_ksm_settings s = settings;
+        struct mm_ksm_drive *d = NULL;
+
+        if (!before[KSM_ADVISOR_MODE])
+                return;
+        set_knob(KSM_PAGES_TO_SCAN, "70");
+        s.advisor = "scan-time";
+        g_assert_cmpint(mm_ksm_drive_start(f->root_fd, f->state_fd, &s, &d), ==, 0);
+        expect_knob(KSM_ADVISOR_MODE, "none [scan-time]\n");
+        mm_ksm_drive_stop(d);
+        expect_knob(KSM_ADVISOR_MODE, "[none] scan-time\n");
+        expect_knob(KSM_PAGES_TO_SCAN, "70\n");
+        set_knob(KSM_PAGES_TO_SCAN, before[KSM_PAGES_TO_SCAN]);
+}
+
+/* Has ksmd forget all that nobody shares any more. */
+static void drain(struct fixture *f)
+{
+        gint64 end = g_get_monotonic_time() + MERGE_TIMEOUT_USEC;
+        struct mm_ksm_counters counters;
+        struct mm_ksm_drive *d = NULL;
+
+        g_assert_cmpint(mm_ksm_drive_start(f->root_fd, f->state_fd, &settings, &d), ==, 0);
+        do {
+                g_assert_cmpint(g_get_monotonic_time(), <, end);
+                g_usleep(1000);
+                g_assert_cmpint(mm_ksm_read(f->root_fd, &counters), ==, 0);
+        } while (counters.pages_shared > 0);
+        mm_ksm_drive_stop(d);
+}
+
+static void share(struct fixture *f, const struct mm_ksm_settings *s, char *memory, size_t size)
+{
+        _cleanup_(closep) int process_fd = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct mm_ksm_drive *d = NULL;
+
+        g_assert_cmpint(madvise(memory, size, MADV_MERGEABLE), ==, 0);
+        g_assert_cmpint(mm_ksm_drive_start(f->root_fd, f->state_fd, s, &d), ==, 0);
+        g_assert_cmpuint(wait_until_merged(process_fd, PAGES), ==, PAGES);
+        mm_ksm_drive_stop(d);
+}
+
+/* max_page_sharing is set and put back as soon as the kernel takes it, which it does while nothing is shared. */
+static void test_waits(struct fixture *f, const void *data)
+{
+        size_t size = PAGES * (size_t) sysconf(_SC_PAGESIZE);
+        struct mm_ksm_settings s = settings;
+        char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        g_assert_true(memory != MAP_FAILED);
+        memset(memory, 'y', size);
+        s.max_page_sharing = 512;
+        g_assert_cmpstr(before[KSM_MAX_PAGE_SHARING], !=, "512\n");
+
+        drain(f);
+        share(f, &s, memory, size);
+        expect_knob(KSM_MAX_PAGE_SHARING, "512\n");
+        g_assert_cmpint(mm_ksm_recover(f->root_fd, f->state_fd), ==, 0);
+        expect_knob(KSM_MAX_PAGE_SHARING, "512\n");
+        g_assert_cmpint(madvise(memory, size, MADV_UNMERGEABLE), ==, 0);
+        drain(f);
+        expect_as_before(f);
+
+        share(f, &settings, memory, size);
+        share(f, &s, memory, size);
+        expect_as_before(f);
+        g_assert_cmpint(munmap(memory, size), ==, 0);
+        drain(f);
+}
+
 static void put_everything_back(void)
 {
         set_knob(KSM_RUN, "0");
@@ -242,5 +317,7 @@ int main(int argc, char **argv)
         g_test_add("/ksm-kernel/merge", struct fixture, NULL, set_up, test_merge, tear_down);
         g_test_add("/ksm-kernel/killed", struct fixture, NULL, set_up, test_killed, tear_down);
         g_test_add("/ksm-kernel/advisor", struct fixture, NULL, set_up, test_advisor, tear_down);
+        g_test_add("/ksm-kernel/scan-time", struct fixture, NULL, set_up, test_scan_time, tear_down);
+        g_test_add("/ksm-kernel/waits", struct fixture, NULL, set_up, test_waits, tear_down);
         return g_test_run();
 }

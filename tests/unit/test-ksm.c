@@ -36,6 +36,8 @@ static const struct mm_ksm_settings settings = {
         .smart_scan = 0,
         .use_zero_pages = -1,
         .advisor = "none",
+        .merge_across_nodes = -1,
+        .max_page_sharing = -1,
 };
 
 struct tree {
@@ -246,6 +248,62 @@ static void test_drive_advisor(void)
         tree_done(&t);
 }
 
+/* pages_to_scan is the advisor's then, and what it was before is known all the same. */
+static void test_drive_scan_time(void)
+{
+        struct mm_ksm_settings s = settings;
+        struct mm_ksm_drive *d = NULL;
+        struct tree t;
+
+        tree_init(&t, true);
+        put(t.root, "pages_to_scan", "70\n");
+        s.advisor = "scan-time";
+        g_assert_cmpint(mm_ksm_drive_start(t.root_fd, t.state_fd, &s, &d), ==, 0);
+        expect(t.root, "advisor_mode", "scan-time");
+        expect(t.root, "pages_to_scan", "70");
+        /* As the kernel does when its advisor is switched off. */
+        put(t.root, "pages_to_scan", "100\n");
+        mm_ksm_drive_stop(d);
+        expect(t.root, "advisor_mode", "none");
+        expect(t.root, "pages_to_scan", "70");
+        tree_done(&t);
+}
+
+static void test_drive_rarely(void)
+{
+        struct mm_ksm_settings s = settings;
+        struct mm_ksm_drive *d = NULL;
+        struct tree t;
+
+        tree_init(&t, true);
+        put(t.root, "merge_across_nodes", "1\n");
+        s.merge_across_nodes = 0;
+        s.max_page_sharing = 512;
+        g_assert_cmpint(mm_ksm_drive_start(t.root_fd, t.state_fd, &s, &d), ==, 0);
+        expect(t.root, "merge_across_nodes", "0");
+        expect(t.root, "max_page_sharing", "512");
+        mm_ksm_drive_stop(d);
+        expect(t.root, "merge_across_nodes", "1");
+        expect(t.root, "max_page_sharing", "256");
+        expect(t.state, "ksm.state", NULL);
+
+        /* Only what the kernel was to take later: a new drive keeps what was there first. */
+        put(t.root, "max_page_sharing", "300\n");
+        put(t.state, "ksm.state", "mergemem-ksm-state 1\nmax_page_sharing 200 300\nend\n");
+        g_assert_cmpint(mm_ksm_drive_start(t.root_fd, t.state_fd, &s, &d), ==, 0);
+        expect(t.root, "max_page_sharing", "512");
+        mm_ksm_drive_stop(d);
+        expect(t.root, "max_page_sharing", "200");
+        expect(t.state, "ksm.state", NULL);
+
+        put(t.root, "max_page_sharing", "300\n");
+        put(t.state, "ksm.state", "mergemem-ksm-state 1\nmax_page_sharing 256 300\nend\n");
+        g_assert_cmpint(mm_ksm_recover(t.root_fd, t.state_fd), ==, 0);
+        expect(t.root, "max_page_sharing", "256");
+        expect(t.state, "ksm.state", NULL);
+        tree_done(&t);
+}
+
 static void test_drive_refused(void)
 {
         struct mm_ksm_settings s = settings;
@@ -259,7 +317,11 @@ static void test_drive_refused(void)
         s.smart_scan = 2;
         g_assert_cmpint(mm_ksm_drive_start(t.root_fd, t.state_fd, &s, &d), ==, -EINVAL);
         s = settings;
-        s.advisor = "scan-time";
+        s.advisor = "scan-times";
+        g_assert_cmpint(mm_ksm_drive_start(t.root_fd, t.state_fd, &s, &d), ==, -EINVAL);
+        s = settings;
+        s.merge_across_nodes = 2;
+        put(t.root, "merge_across_nodes", "1\n");
         g_assert_cmpint(mm_ksm_drive_start(t.root_fd, t.state_fd, &s, &d), ==, -EINVAL);
         g_assert_null(d);
         expect_untouched(&t);
@@ -406,7 +468,7 @@ static void test_recover_damaged(void)
                 "mergemem-ksm-state 1\nsleep_millisecs -1 0\nend\n",
                 "mergemem-ksm-state 1\n../run 0 1\nend\n",
                 "mergemem-ksm-state 1\nadvisor_mode auto none\nend\n",
-                "mergemem-ksm-state 1\nmax_page_sharing 2 256\nend\n",
+                "mergemem-ksm-state 1\nstable_node_chains 2 256\nend\n",
         };
         g_autofree char *large = g_strnfill(4096, 'x');
         struct tree t;
@@ -533,6 +595,8 @@ int main(int argc, char **argv)
         g_test_add_func("/ksm/drive", test_drive);
         g_test_add_func("/ksm/drive/old-kernel", test_drive_old_kernel);
         g_test_add_func("/ksm/drive/advisor", test_drive_advisor);
+        g_test_add_func("/ksm/drive/scan-time", test_drive_scan_time);
+        g_test_add_func("/ksm/drive/rarely", test_drive_rarely);
         g_test_add_func("/ksm/drive/refused", test_drive_refused);
         g_test_add_func("/ksm/drive/fails-midway", test_drive_fails_midway);
         g_test_add_func("/ksm/drive/ran-already", test_drive_ran_already);
