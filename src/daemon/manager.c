@@ -67,6 +67,18 @@ int manager_new(Manager **ret)
         return 0;
 }
 
+/* MaxFrames= */
+static void limit_frames(Manager *m, uint64_t max_frames)
+{
+        _cleanup_(closep) int sys_fd = open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        int r = sys_fd < 0 ? -errno : frame_limit_set(&m->frame_limit, sys_fd, max_frames);
+
+        if (r == -ENOENT)
+                log_warning("MaxFrames= has no effect while mergemod is not loaded.");
+        else if (r < 0)
+                log_warning_errno(r, "Cannot set max_frames of mergemod: %m");
+}
+
 Manager *manager_free(Manager *m)
 {
         if (!m)
@@ -99,6 +111,7 @@ Manager *manager_free(Manager *m)
         safe_close(m->ksm_fd);
         safe_close(m->lock_fd);
         safe_close(m->state_fd);
+        limit_frames(m, 0);
         conf_done(&m->conf);
         free(m);
         return NULL;
@@ -264,6 +277,7 @@ int manager_apply_conf(Manager *m, struct conf *c)
         }
         *c = before;
         apply_log_level(m);
+        limit_frames(m, m->conf.max_frames);
         return 0;
 }
 
@@ -383,6 +397,7 @@ int manager_start(Manager *m)
         r = manager_choose_mechanism(m);
         if (r < 0)
                 return r;
+        limit_frames(m, m->conf.max_frames);
         r = add_events(m);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the event loop: %m");

@@ -8,6 +8,7 @@
 #include "daemon/auth.h"
 #include "daemon/history.h"
 #include "daemon/quota.h"
+#include "daemon/frame-limit.h"
 #include "daemon/refresh.h"
 #include "daemon/totals.h"
 #include "lib/hash.h"
@@ -56,6 +57,7 @@ struct Manager {
         int ksm_fd;
 
         struct mechanism_state mechanisms[MECHANISM_MAX_];
+        struct frame_limit frame_limit;
         enum mechanism mechanism; /* the one in use */
         char *mechanism_reason;
 

@@ -247,7 +247,7 @@ static void share(struct fixture *f, const struct mm_ksm_settings *s, char *memo
         mm_ksm_drive_stop(d);
 }
 
-/* max_page_sharing is set and put back as soon as the kernel takes it, which it does while nothing is shared. */
+/* max_page_sharing is set and put back once the kernel takes it, which it does while nothing is shared. */
 static void test_waits(struct fixture *f, const void *data)
 {
         size_t size = PAGES * (size_t) sysconf(_SC_PAGESIZE);
