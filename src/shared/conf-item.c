@@ -232,14 +232,12 @@ static int add_pattern(struct rule_patterns *patterns, char *text)
         return 0;
 }
 
-/* A backslash at the end would match nothing at all. */
+/* One would match nothing at all, and two could not stand at the end of a line. */
 static bool ends_in_backslash(const char *s)
 {
-        bool escaped = false;
+        size_t n = strlen(s);
 
-        for (; *s; s++)
-                escaped = *s == '\\' && !escaped;
-        return escaped;
+        return n > 0 && s[n - 1] == '\\';
 }
 
 static int parse_name(const struct conf_item *item, const char *value, void *field)

@@ -191,13 +191,16 @@ static int on_assign(const struct ini_place *place, const char *key, const char 
 {
         const struct reader *reader = userdata;
         const char *section = reader->rule ? "Rule" : place->section;
-        const struct conf_item *item = conf_item_find(section, key);
         void *base = reader->rule ? (void *) reader->rule : (void *) reader->conf;
-        bool known = reader->rule || streq(section, "Daemon") || streq(section, "KSM");
+        const struct conf_item *item;
         int r;
 
+        /* "Rule" without a name is a section like any other that is not known. */
+        if (!reader->rule && !streq(section, "Daemon") && !streq(section, "KSM"))
+                return 0;
+        item = conf_item_find(section, key);
         if (!item) {
-                if (known && !is_private(key))
+                if (!is_private(key))
                         log_warning("%s:%u: %s= is not known in [%s] and ignored; see mergememd.conf(5)",
                                     place->name, place->line, key, place->section);
                 return 0;

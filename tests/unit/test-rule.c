@@ -164,6 +164,8 @@ static void test_bad(void)
                 { "[Rule a]\nUnit=a/b\n", "a.conf:2: Unit=a/b: not understood; write names of units\n" },
                 { "[Rule a]\nShlib=a/b\n",
                   "a.conf:2: Shlib=a/b: not understood; write names of libraries or paths\n" },
+                { "[Rule a]\nComm=x\\\\ y\n",
+                  "a.conf:2: Comm=x\\\\ y: not understood; write names of processes\n" },
                 { "[Rule a]\nMerge=maybe\n",
                   "a.conf:2: Merge=maybe: not understood; write yes, no or never\n" },
                 { "[Rule a]\nZeroOnly=x\n", "a.conf:2: ZeroOnly=x: not understood; write yes or no\n" },
@@ -224,11 +226,15 @@ static void test_warnings(void)
         _cleanup_(conf_done) struct conf c = {};
         g_autofree char *messages = NULL;
 
-        g_assert_cmpint(read_conf("[Rule a]\nComm=x\nMerges=yes\nX-Mine=1\nOwners=stack\nLogLevel=err\n", &c,
-                                  &messages), ==, 0);
+        g_assert_cmpint(read_conf("[Rule a]\nComm=x\nMerges=yes\nX-Mine=1\nOwners=stack\nLogLevel=err\n"
+                                  "[Rule]\nUnit=a\nMinAgeSec=1\nMerge=never\n", &c, &messages), ==, 0);
+        g_assert_cmpuint(c.n_rules, ==, 2);
+        g_assert_cmpuint(c.settings.n, ==, 2);
         g_assert_cmpstr(messages, ==,
                         "a.conf:3: Merges= is not known in [Rule a] and ignored; see mergememd.conf(5)\n"
                         "a.conf:6: LogLevel= is not known in [Rule a] and ignored; see mergememd.conf(5)\n"
+                        "a.conf:7: section [Rule] is not known and ignored; [Daemon], [KSM] and [Rule NAME] "
+                        "are\n"
                         "a.conf:5: rule \"a\": stacks are not looked at; \"stack\" is ignored\n");
 }
 
