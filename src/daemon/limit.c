@@ -62,6 +62,16 @@ int limit_listing(Manager *m, const struct selector *s, sd_bus_error *error)
         return limit_request(m, s, error);
 }
 
+int limit_filter(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Manager *manager = userdata;
+        uid_t uid;
+
+        if (sd_bus_message_is_method_call(m, NULL, NULL) <= 0 || sd_bus_message_get_expect_reply(m) != 0)
+                return 0;
+        return caller_uid(&manager->auth.callers, m, &uid) < 0 || uid != 0;
+}
+
 bool limit_take(Manager *m, const struct selector *s, uint64_t pages)
 {
         uint64_t now = now_usec(m);

@@ -19,6 +19,10 @@
 int limit_job(Manager *m, const struct selector *s, sd_bus_error *error);
 int limit_listing(Manager *m, const struct selector *s, sd_bus_error *error);
 
+/* A filter of messages, whose userdata is the Manager. Of calls that want an answer the bus forwards so many
+ * of one connection and no more. Of those that want none there is no end, so only root may make any. */
+int limit_filter(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
 /* Whether so many more pages may be looked at for @s; then they are taken from the quota. */
 bool limit_take(Manager *m, const struct selector *s, uint64_t pages);
 /* What @s is about did not answer, and held up the worker. */

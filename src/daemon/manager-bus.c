@@ -3,6 +3,7 @@
 #include "daemon/explain.h"
 #include "daemon/history-bus.h"
 #include "daemon/job.h"
+#include "daemon/limit.h"
 #include "daemon/log-control.h"
 #include "daemon/request.h"
 #include "daemon/rule-bus.h"
@@ -174,8 +175,10 @@ int manager_connect_bus(Manager *m)
                 r = connect_callers(m);
         if (r < 0)
                 return log_error_errno(r, "Cannot connect to the bus %s: %m", m->bus_address);
-        r = sd_bus_add_object_vtable(m->bus, NULL, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE, manager_vtable,
-                                     m);
+        r = sd_bus_add_filter(m->bus, NULL, limit_filter, m);
+        if (r >= 0)
+                r = sd_bus_add_object_vtable(m->bus, NULL, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE,
+                                             manager_vtable, m);
         if (r >= 0)
                 r = job_attach(m);
         if (r >= 0)
