@@ -64,8 +64,10 @@ static void on_parts(struct job *j, const struct worker_parts *parts)
         for (uint32_t i = 0; p && i < parts->n; i++) {
                 struct account_line *owner = owner_at(j, parts->parts[i].owner);
 
-                if (owner)
-                        account_add_part(&j->manager->account, p, owner, &parts->parts[i], j->part == 0);
+                if (!owner)
+                        continue;
+                account_add_part(&j->manager->account, p, owner, &parts->parts[i], j->part == 0);
+                job_log_part(j, p->pid, owner, &parts->parts[i]);
         }
 }
 
@@ -90,6 +92,8 @@ void job_figures_row(struct job *j, const union worker_packet *row)
                 on_parts(j, &row->parts);
         else if (row->header.type == WORKER_ROW_PLACES && j->part == 0)
                 on_places(j, &row->places);
+        else if (row->header.type == WORKER_ROW_GROUP)
+                job_log_group(j, &row->group);
 }
 
 void job_figures_clear(struct job *j)

@@ -343,6 +343,7 @@ static void begin_part(struct job *j)
         p.begin.cross_owners = j->selector.all;
         p.begin.include_private = job_names_processes(j);
         p.begin.direct = j->mechanism == MECHANISM_DIRECT;
+        p.begin.tell_groups = (j->manager->conf.log_mask & CONF_LOG_GROUPS) != 0;
         p.begin.use_zero_pages = (int8_t) j->manager->conf.ksm_use_zero_pages;
         r = job_call(j, &p, -1, NULL, on_begun);
         if (r < 0)

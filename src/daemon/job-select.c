@@ -154,6 +154,8 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
                         why = EXCLUSION_RULE;
         }
 
+        if (selected && why != EXCLUSION_KERNEL)
+                job_log_selected(j, p, why);
         /* Kernel threads have no memory: not even worth a line, unless one was asked for. */
         if (selected && why != EXCLUSION_NONE &&
             (why != EXCLUSION_KERNEL || selector_has(&j->selector, SELECTOR_PID))) {

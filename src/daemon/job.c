@@ -215,6 +215,8 @@ static void end(struct job *j, enum job_state state)
         log_info("Job %u, %s: %s%s%s", j->id, job_type_to_string(j->type), job_state_to_string(state),
                  j->error_message ? ": " : ".", j->error_message ?: "");
 
+        if (state != JOB_FAILED)
+                job_log_result(j);
         totals_changed(m);
         if (state == JOB_DONE && j->type != JOB_UNMERGE)
                 job_signal(j, "ScanFinished");

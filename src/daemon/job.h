@@ -199,6 +199,13 @@ void job_figures_row(struct job *j, const union worker_packet *row);
 void job_figures_clear(struct job *j);
 void job_figures_end(struct job *j);
 
+/* job-log.c: messages that LogMask= asks for. */
+void job_log_result(const struct job *j);
+void job_log_selected(const struct job *j, const struct mm_process *p, enum exclusion why);
+void job_log_part(const struct job *j, pid_t pid, const struct account_line *owner,
+                  const struct worker_part *part);
+void job_log_group(const struct job *j, const struct worker_group_row *group);
+
 /* job-merge.c: groups -> shared memory. Ends in job_next_part(). */
 void job_merge(struct job *j);
 void job_plan(struct job *j);

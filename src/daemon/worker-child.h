@@ -55,6 +55,7 @@ struct round {
         uint64_t zero_frame; /* mm_zero_frame() */
         bool cross_owners, include_private, direct;
         int use_zero_pages;
+        bool tell_groups;
         struct round_library *libraries;
         size_t n_libraries;
         struct round_target *targets; /* by ascending index, with gaps */
@@ -97,6 +98,7 @@ struct round_target *round_find_target(struct round *r, uint32_t index);
 struct round_range *round_find_range(struct round_target *t, uint64_t address);
 
 /* worker-figures.c: what the round has found, as rows. */
+int round_send_group(struct worker_child *w, const struct mm_group *g, size_t saving);
 int round_send_owners(struct worker_child *w);
 int round_send_parts(struct worker_child *w);
 

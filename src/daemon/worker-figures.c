@@ -1,6 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/worker-child.h"
 
+int round_send_group(struct worker_child *w, const struct mm_group *g, size_t saving)
+{
+        union worker_packet row;
+
+        worker_packet_init(&row, WORKER_ROW_GROUP, sizeof(row.group));
+        row.group.index = g->records[0].target;
+        row.group.n_pages = (uint32_t) g->n_pages;
+        row.group.n_frames = (uint32_t) g->n_frames;
+        row.group.n_duplicates = (uint32_t) saving;
+        row.group.address = (uint64_t) g->records[0].page * MM_PAGE_SIZE;
+        row.group.zero = g->zero;
+        return worker_child_send(w, &row);
+}
+
 /* What was found in ranges is summed up here: for owners, and for each process by owner. */
 static void sum_owners(struct round *r)
 {

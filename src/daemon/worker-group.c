@@ -196,6 +196,9 @@ int round_group(struct worker_child *w)
                         d->n_duplicates += totals.n_duplicates - before.n_duplicates;
                         d->n_zero += totals.n_zero - before.n_zero;
                         d->n_anonymous += totals.n_anonymous - before.n_anonymous;
+                        k = r->tell_groups ? round_send_group(w, &g, saving) : 0;
+                        if (k < 0)
+                                return k;
                 }
                 if (next - n_ticked >= TICK_RECORDS) {
                         n_ticked = next;

@@ -16,6 +16,7 @@ union worker_packet {
         struct worker_target target;
         struct worker_scanned scanned;
         struct worker_matched matched;
+        struct worker_group_row group;
         struct worker_owner owner;
         struct worker_parts parts;
         struct worker_places places;

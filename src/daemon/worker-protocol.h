@@ -44,6 +44,7 @@ enum worker_reply {
         WORKER_ROW_RESOLVED,
         WORKER_ROW_SCANNED,
         WORKER_ROW_MATCHED,
+        WORKER_ROW_GROUP, /* if they are asked for */
         WORKER_ROW_OWNER,
         WORKER_ROW_PARTS,
         WORKER_ROW_PLACES,
@@ -96,6 +97,7 @@ struct worker_begin {
         uint8_t cross_owners;    /* pages may meet whoever owns them */
         uint8_t include_private; /* areas marked as private are looked at too: a rule names them */
         uint8_t direct;          /* mergemod merges what it can, and KSM the rest */
+        uint8_t tell_groups;     /* a row for each group of pages that could be merged */
         int8_t use_zero_pages;   /* KSM's knob, as it will be set; negative: left as it is */
 };
 
@@ -128,6 +130,16 @@ struct worker_scanned {
 struct worker_matched {
         struct worker_header header;
         uint32_t library; /* in the order of the WORKER_LIBRARY calls */
+};
+
+struct worker_group_row {
+        struct worker_header header;
+        uint32_t index; /* of the process of the first page */
+        uint32_t n_pages, n_frames;
+        uint32_t n_duplicates; /* frames that merging would free */
+        uint64_t address;      /* of the first page */
+        uint32_t zero;         /* they hold zeros */
+        uint32_t padding;
 };
 
 struct worker_owner {

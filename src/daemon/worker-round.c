@@ -70,6 +70,7 @@ int round_begin(struct round *r, int proc_fd, const struct worker_begin *begin)
         r->include_private = begin->include_private;
         r->direct = r->scan.direct = begin->direct;
         r->use_zero_pages = begin->use_zero_pages;
+        r->tell_groups = begin->tell_groups;
         return 0;
 }
 

@@ -54,7 +54,7 @@ const char *log_level_to_string(int level)
 
 /* $JOURNAL_STREAM is inherited by children whose standard error is no longer the journal's:
  * systemd.exec(5) asks to compare device and inode. */
-static bool stderr_is_journal(void)
+bool log_is_journal(void)
 {
         const char *e = getenv("JOURNAL_STREAM");
         char stream[64];
@@ -93,7 +93,7 @@ int log_full(int level, int error, const char *format, ...)
                 return error;
         }
 
-        if (stderr_is_journal())
+        if (log_is_journal())
                 n = (size_t) sprintf(line, "<%d>", level);
 
         /* Names in a message may be anybody's choice: no byte of them starts a line of its own. */

@@ -21,6 +21,9 @@ const char *log_level_to_string(int level);
  * works. */
 int log_full(int level, int error, const char *format, ...) _printf_(3, 4);
 
+/* Whether standard error is the journal's. */
+bool log_is_journal(void);
+
 /* The last message of LOG_ERR or worse, whether it was written or not; "" if there was none. */
 const char *log_last_error(void);
 
