@@ -232,17 +232,17 @@ static int add_pattern(struct rule_patterns *patterns, char *text)
         return 0;
 }
 
-/* One would match nothing at all, and two could not stand at the end of a line. */
-static bool ends_in_backslash(const char *s)
+/* A backslash there would match nothing at all; two, or a blank after one, could not end a line. */
+static bool ends_badly(const char *s)
 {
         size_t n = strlen(s);
 
-        return n > 0 && s[n - 1] == '\\';
+        return n > 0 && strchr("\\ \t", s[n - 1]);
 }
 
 static int parse_name(const struct conf_item *item, const char *value, void *field)
 {
-        return ends_in_backslash(value) ? -EINVAL : add_pattern(field, strdup(value));
+        return ends_badly(value) ? -EINVAL : add_pattern(field, strdup(value));
 }
 
 static int parse_path(const struct conf_item *item, const char *value, void *field)
@@ -257,14 +257,14 @@ static int parse_library(const struct conf_item *item, const char *value, void *
 
 static int parse_cgroup(const struct conf_item *item, const char *value, void *field)
 {
-        if (value[0] != '/' || ends_in_backslash(value))
+        if (value[0] != '/' || ends_badly(value))
                 return -EINVAL;
         return add_pattern(field, canonical_cgroup(value));
 }
 
 static int parse_unit(const struct conf_item *item, const char *value, void *field)
 {
-        if (strchr(value, '/') || ends_in_backslash(value))
+        if (strchr(value, '/') || ends_badly(value))
                 return -EINVAL;
         return add_pattern(field, pattern_is_glob(value) ? strdup(value) : canonical_unit(value));
 }

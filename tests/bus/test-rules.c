@@ -339,6 +339,64 @@ static void test_settings(void)
         configure("");
 }
 
+static unsigned count_fds(pid_t pid)
+{
+        char *path = g_strdup_printf("/proc/%d/fd", pid);
+        GDir *dir = g_dir_open(path, 0, NULL);
+        unsigned n = 0;
+
+        g_assert_nonnull(dir);
+        while (g_dir_read_name(dir))
+                n++;
+        g_dir_close(dir);
+        g_free(path);
+        return n;
+}
+
+/* Read again all the time, by the bus and by signals, while jobs run: each goes by what is in force, and
+ * nothing is left open. */
+static void test_reload_often(void)
+{
+        char *text = g_strdup_printf("[Rule a]\nExe=%s\nUser=nob*\nMerge=no\n", h.target);
+        struct what what = { .n_pids = N, .all = true };
+        char *job = NULL, *more;
+        struct child *c[N];
+        pid_t pids[N];
+        unsigned n_fds;
+
+        configure(text);
+        children_start(&h, UID_FIRST, c, pids, N);
+        what.pids = pids;
+        for (size_t i = 0; i < N; i++)
+                child_area(c[i], 20000, 5, 1);
+        assert_estimate(&what, true);
+        n_fds = count_fds(h.daemon_pid);
+        for (unsigned i = 0; i < 1000; i++) {
+                if (i % 50 == 0) {
+                        if (job)
+                                g_assert_cmpstr(job_wait(h.bus, job), ==, "done");
+                        g_free(job);
+                        job = job_start(h.bus, "Estimate", &what);
+                }
+                if (i % 7 == 0)
+                        g_assert_cmpint(kill(h.daemon_pid, SIGHUP), ==, 0);
+                assert_error(call_name("Reload", NULL), NULL);
+        }
+        g_assert_cmpstr(job_wait(h.bus, job), ==, "done");
+        g_free(job);
+        assert_rules("default a");
+        assert_estimate(&what, true);
+        g_assert_cmpuint(count_fds(h.daemon_pid), ==, n_fds);
+
+        more = g_strconcat(text, "Merge=never\n", NULL);
+        configure(more);
+        assert_estimate(&what, false);
+        configure("");
+        children_end(c, N);
+        g_free(more);
+        g_free(text);
+}
+
 /* The exit status of "mergememctl VERB [ARGUMENT] [SELECTOR]"; @ret: its output (g_free). */
 static int ctl(uid_t uid, char **ret, const char *verb, const char *argument, const char *selector)
 {
@@ -421,6 +479,7 @@ int main(int argc, char **argv)
         g_test_add_func("/rules/try", test_try);
         g_test_add_func("/rules/settings", test_settings);
         g_test_add_func("/rules/ctl", test_ctl);
+        g_test_add_func("/rules/reload-often", test_reload_often);
         status = g_test_run();
         return harness_end(&h, status);
 }

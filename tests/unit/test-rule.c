@@ -164,6 +164,8 @@ static void test_bad(void)
                 { "[Rule a]\nUnit=a/b\n", "a.conf:2: Unit=a/b: not understood; write names of units\n" },
                 { "[Rule a]\nShlib=a/b\n",
                   "a.conf:2: Shlib=a/b: not understood; write names of libraries or paths\n" },
+                { "[Rule a]\nComm=x\\  y\n",
+                  "a.conf:2: Comm=x\\  y: not understood; write names of processes\n" },
                 { "[Rule a]\nComm=x\\\\ y\n",
                   "a.conf:2: Comm=x\\\\ y: not understood; write names of processes\n" },
                 { "[Rule a]\nMerge=maybe\n",
