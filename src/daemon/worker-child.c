@@ -50,6 +50,24 @@ int worker_child_tick(struct worker_child *w)
         return p.header.type == WORKER_CANCEL ? -ECANCELED : -EBADMSG;
 }
 
+static uint64_t cpu_nsec(void)
+{
+        struct timespec ts;
+
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+        return (uint64_t) ts.tv_sec * 1000000000U + (uint64_t) ts.tv_nsec;
+}
+
+void worker_child_slice(struct worker_child *w, uint64_t slice_usec)
+{
+        w->slice_end_nsec = slice_usec > 0 ? cpu_nsec() + slice_usec * 1000U : 0;
+}
+
+bool worker_child_slice_is_over(const struct worker_child *w)
+{
+        return w->slice_end_nsec > 0 && cpu_nsec() >= w->slice_end_nsec;
+}
+
 static int resolve_user(const char *name, uid_t *ret)
 {
         struct passwd buffer, *found = NULL;

@@ -11,6 +11,7 @@
 #include "lib/owner.h"
 #include "lib/scan.h"
 #include "lib/vmflags.h"
+#include "shared/rule.h"
 
 /* The worker from the inside: one round at a time, all of it single-threaded and blocking. */
 
@@ -54,6 +55,7 @@ struct round {
         bool scan_ready;
         uint64_t zero_frame; /* mm_zero_frame() */
         bool cross_owners, include_private, direct;
+        unsigned left_out; /* RULE_OWNER_* */
         int use_zero_pages;
         bool tell_groups;
         struct round_library *libraries;
@@ -76,6 +78,7 @@ struct worker_child {
         uint64_t *counted;        /* bits by frame: shared ones that were met in this count */
         uint64_t next_mark_usec;
         uint64_t n_pages; /* for progress marks: looked at in this call */
+        uint64_t slice_end_nsec; /* of CPU time; 0: the call is not sliced */
         struct round round;
 };
 
@@ -87,13 +90,18 @@ int worker_child_run(int socket_fd, int proc_fd, int state_fd, int ksm_fd);
 int worker_child_tick(struct worker_child *w);
 int worker_child_send(struct worker_child *w, const union worker_packet *p);
 
+/* From now on the call may use @slice_usec of CPU time; 0: as much as it needs. */
+void worker_child_slice(struct worker_child *w, uint64_t slice_usec);
+/* Whether it has. */
+bool worker_child_slice_is_over(const struct worker_child *w);
+
 /* worker-round.c */
 int round_begin(struct round *r, int proc_fd, const struct worker_begin *begin);
 int round_add_library(struct round *r, const struct mm_file_id *file, const char *name);
 void round_done(struct round *r);
-/* Takes over @dir_fd. Answers with rows; the error is that of the socket or -ECANCELED. */
-int round_scan(struct worker_child *w, const struct worker_target *t, const char *exe, int dir_fd);
-int round_list(struct worker_child *w, const struct worker_target *t, int dir_fd);
+/* The line of figures that @range of @t counts for. A heap is that of its program, @exe. */
+int round_range_owner(struct round *r, const struct mm_range *range, const struct worker_target *t,
+                      const char *exe, uint32_t *ret);
 struct round_target *round_find_target(struct round *r, uint32_t index);
 struct round_range *round_find_range(struct round_target *t, uint64_t address);
 
@@ -101,6 +109,11 @@ struct round_range *round_find_range(struct round_target *t, uint64_t address);
 int round_send_group(struct worker_child *w, const struct mm_group *g, size_t saving);
 int round_send_owners(struct worker_child *w);
 int round_send_parts(struct worker_child *w);
+
+/* worker-scan.c */
+/* Takes over @dir_fd. Answers with rows; the error is that of the socket or -ECANCELED. */
+int round_scan(struct worker_child *w, const struct worker_target *t, const char *exe, int dir_fd);
+int round_list(struct worker_child *w, const struct worker_target *t, int dir_fd);
 
 /* worker-group.c */
 int round_group(struct worker_child *w);

@@ -66,13 +66,14 @@ static int keep_for_later(struct merging *m, const struct mergemod_element *e)
         return 0;
 }
 
-static int send_merged(struct merging *m, const struct mergemod_merge *sum)
+static int send_merged(struct merging *m, const struct mergemod_merge *sum, uint64_t next)
 {
         union worker_packet row;
 
         worker_packet_init(&row, WORKER_ROW_MERGED, sizeof(row.merged));
         row.merged.n_merged = sum->merged;
         row.merged.n_freed = sum->freed;
+        row.merged.next = next;
         return worker_child_send(m->w, &row);
 }
 
@@ -116,7 +117,7 @@ static int merge_elements(struct merging *m, bool last)
         m->w->n_pages += m->n;
         m->n = 0;
         m->n_groups = 0;
-        r = send_merged(m, &sum);
+        r = send_merged(m, &sum, 0);
         return r < 0 ? r : worker_child_tick(m->w);
 }
 
@@ -205,7 +206,7 @@ static int merge_groups(struct merging *m, const struct worker_merge *call)
 {
         struct round *r = &m->w->round;
         const struct mm_record *items;
-        size_t n = mm_records_count(r->records);
+        size_t n = mm_records_count(r->records), next = 0;
         int k = 0;
 
         /* Numbers of those that have ended may be others' from now on. */
@@ -214,17 +215,23 @@ static int merge_groups(struct merging *m, const struct worker_merge *call)
                 r->targets[i].attached = 0;
                 r->targets[i].attach_error = 0;
         }
-        /* By the place of the first page of each group. */
-        mm_records_sort(r->records);
+        /* By the place of the first page of each group; so they still are when it goes on. */
+        if (call->from == 0)
+                mm_records_sort(r->records);
         items = mm_records_items(r->records);
-        for (size_t i = 0, next; i < n && k >= 0; i = next) {
+        worker_child_slice(m->w, call->slice_usec);
+        for (size_t i = call->from; i < n && k >= 0 && !worker_child_slice_is_over(m->w); i = next) {
                 for (next = i + 1; next < n && items[next].key == items[i].key;)
                         next++;
                 k = add_group(m, call, items + i, next - i);
         }
         if (k >= 0)
                 k = merge_elements(m, false);
-        return k < 0 ? k : merge_again(m);
+        if (k >= 0)
+                k = merge_again(m);
+        if (k >= 0 && next > 0 && next < n)
+                k = send_merged(m, &(struct mergemod_merge) {}, next);
+        return k;
 }
 
 static int send_refused(struct merging *m)
@@ -256,7 +263,11 @@ int round_merge(struct worker_child *w, const struct worker_merge *call, int cgr
         if (!m)
                 return -ENOMEM;
         m->w = w;
-        m->domain = (struct mm_device_domain) { .kind = call->kind, .cgroup_fd = MAX(cgroup_fd, -1) };
+        m->domain = (struct mm_device_domain) {
+                .kind = call->kind,
+                .cgroup_fd = MAX(cgroup_fd, -1),
+                .zero_only = call->zero_only,
+        };
         m->huge = call->huge;
         r = worker_child_device(w, &m->device);
         if (r < 0)

@@ -268,6 +268,8 @@ static int mark_planned(struct worker_child *w, const struct worker_plan *plan)
                         continue;
                 if (r->direct && round_group_is_direct(r, &g) != plan->direct)
                         continue;
+                if (plan->zero_only && !g.zero)
+                        continue;
                 if (group_saving(r, &g, ksm) > 0)
                         mark_group(&g, plan->direct);
         }

@@ -99,6 +99,8 @@ struct worker_begin {
         uint8_t direct;          /* mergemod merges what it can, and KSM the rest */
         uint8_t tell_groups;     /* a row for each group of pages that could be merged */
         int8_t use_zero_pages;   /* KSM's knob, as it will be set; negative: left as it is */
+        uint32_t left_out;       /* RULE_OWNER_*: whose memory is not looked at */
+        uint32_t padding;
 };
 
 struct worker_library {
@@ -113,7 +115,9 @@ struct worker_target {
         int32_t pid;
         uint64_t start_ticks;
         struct mm_file_id exe;
-        char text[]; /* path of the program */
+        uint64_t from;       /* go on at this address */
+        uint64_t slice_usec; /* stop when so much CPU time is used; 0: go on to the end */
+        char text[];         /* path of the program */
 };
 
 struct worker_scanned {
@@ -123,6 +127,7 @@ struct worker_scanned {
         uint64_t n_pages; /* private pages in RAM looked at */
         uint64_t n_swapped, n_ksm, n_vanished;
         uint64_t private_bytes; /* bytes of areas left out as marked private or special */
+        uint64_t next;          /* the slice is over, and there is more from this address on; 0: done */
         uint8_t matched;        /* has memory of the libraries asked for, or none was asked for */
         uint8_t incomplete;     /* records were full: more passes are needed */
 };
@@ -200,6 +205,7 @@ struct worker_plan {
         uint32_t domain;
         uint8_t every_domain; /* KSM knows none and the caller said that is fine; mergemod knows them all */
         uint8_t direct;       /* for mergemod, page by page; else what KSM can take */
+        uint8_t zero_only;    /* groups of zeros */
 };
 
 /* Merges the pages of the last plan, which was direct. */
@@ -209,6 +215,10 @@ struct worker_merge {
         uint32_t every_domain;
         uint32_t kind; /* enum mergemod_domain; the descriptor: of the cgroup, where it takes one */
         uint32_t huge; /* enum mergemod_huge */
+        uint32_t zero_only;
+        uint32_t padding;
+        uint64_t from;       /* go on at this place of the plan */
+        uint64_t slice_usec; /* as for a scan */
 };
 
 /* Sums of what was merged since the last such row. */
@@ -216,6 +226,7 @@ struct worker_merged {
         struct worker_header header;
         uint64_t n_merged;
         uint64_t n_freed; /* frames that nobody uses any more */
+        uint64_t next;    /* in the last: the slice is over, and there is more from this place on; else 0 */
 };
 
 struct worker_refused {

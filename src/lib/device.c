@@ -181,6 +181,7 @@ int mm_device_merge(struct mm_device *d, const struct mm_device_domain *domain, 
         /* Only what is left after a signal takes another turn, and there a group is one anew. */
         while (sum.done < n) {
                 struct mergemod_merge merge = {
+                        .flags = domain->zero_only ? MERGEMOD_MERGE_ZERO_ONLY : 0U,
                         .domain = domain->kind,
                         .huge = huge,
                         .cgroup_fd = domain->cgroup_fd,

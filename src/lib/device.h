@@ -41,10 +41,11 @@ void mm_device_detach(struct mm_device *d, uint32_t target);
 /* The same for all that have ended. */
 void mm_device_sweep(struct mm_device *d);
 
-/* Whose pages may meet. */
+/* Whose pages may meet, and which. */
 struct mm_device_domain {
         enum mergemod_domain kind;
-        int cgroup_fd; /* MERGEMOD_DOMAIN_CGROUP: its directory; else -1 */
+        int cgroup_fd;  /* MERGEMOD_DOMAIN_CGROUP: its directory; else -1 */
+        bool zero_only; /* pages of zeros */
 };
 
 /* Merges groups of pages, at most MERGEMOD_ELEMENTS_MAX; puts them in the order that is fastest. Each

@@ -311,6 +311,7 @@ static int on_pages(void *userdata, const struct mm_page *pages, size_t n)
         if (r < 0)
                 return r;
 
+        rs->s->reached = pages[n - 1].address + MM_PAGE_SIZE;
         return rs->tick ? rs->tick(rs->userdata) : 0;
 }
 
@@ -329,6 +330,7 @@ int mm_scan_range(struct mm_scan *s, struct mm_scan_target *t, uint64_t start, u
         rs.tick = tick;
         rs.userdata = userdata;
         rs.n_batch = 0;
+        s->reached = start;
 
         mm_records_set_fold(s->records, rs.fold);
 
@@ -348,6 +350,7 @@ int mm_scan_range(struct mm_scan *s, struct mm_scan_target *t, uint64_t start, u
                         break;
                 }
 
+                s->reached = start;
                 r = tick ? tick(userdata) : 0;
                 if (r != 0)
                         break;

@@ -16,6 +16,7 @@ struct mm_scan {
         /* Only contents with hash % n_parts == part are kept, whoever has them; n_parts 1 keeps all. */
         uint32_t part, n_parts;
         bool direct; /* mergemod is at work: its shared frames in anonymous areas count as private pages */
+        uint64_t reached; /* what lies before it in the last range was looked at */
         uint8_t *buffer; /* MM_SCAN_BUFFER bytes, page-aligned; owned */
 
         /* Sums. Each pass over a part of the hash looks at all pages, and counts them again. */
@@ -48,7 +49,8 @@ struct mm_scan_target {
 int mm_scan_target_open(int process_fd, uint32_t index, uint64_t domain, struct mm_scan_target *ret);
 void mm_scan_target_done(struct mm_scan_target *t);
 
-/* Called between batches, a few thousand pages at most apart; non-zero ends the scan and is returned. */
+/* Called between batches, a few thousand pages at most apart; non-zero ends the scan and is returned: it
+ * can go on at mm_scan.reached. */
 typedef int (*mm_scan_tick_t)(void *userdata);
 
 /* Looks at [@start, @end). @owner goes into the keys (0: none). 0; -ENOBUFS when the records are
