@@ -31,13 +31,15 @@ void budget_charge(struct budget *b, uint64_t now_usec, uint64_t spent_usec)
         b->sum_usec += spent_usec;
 }
 
-uint64_t budget_next(const struct budget *b, uint64_t now_usec, unsigned quota, uint64_t *ret_slice_usec)
+uint64_t budget_next(const struct budget *b, uint64_t now_usec, unsigned quota, uint64_t least_usec,
+                     uint64_t *ret_slice_usec)
 {
         uint64_t allowed = BUDGET_WINDOW_USEC / 100U * MAX(quota, 1U);
-        uint64_t least = MIN((uint64_t) BUDGET_SLICE_MIN_USEC, allowed);
+        uint64_t least = MAX((uint64_t) BUDGET_SLICE_MIN_USEC, least_usec);
         uint64_t second = MAX(now_usec / BUDGET_CELL_USEC, b->last), start = now_usec;
-        uint64_t left;
+        uint64_t longest = MAX(least_usec, (uint64_t) BUDGET_SLICE_MAX_USEC), left;
 
+        least = MIN(least, allowed);
         for (;;) {
                 uint64_t spent = b->sum_usec - expired_usec(b, second);
 
@@ -47,7 +49,7 @@ uint64_t budget_next(const struct budget *b, uint64_t now_usec, unsigned quota, 
                 second++;
                 start = second * BUDGET_CELL_USEC;
         }
-        *ret_slice_usec = MIN(left, (uint64_t) BUDGET_SLICE_MAX_USEC);
+        *ret_slice_usec = MIN(left, longest);
         return start;
 }
 

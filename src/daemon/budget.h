@@ -29,8 +29,11 @@ struct budget {
 void budget_charge(struct budget *b, uint64_t now_usec, uint64_t spent_usec);
 
 /* When the next slice of work may begin, @now_usec or later, and how much CPU time it may take: at least
- * 1 us, at most BUDGET_SLICE_MAX_USEC. @quota: percent of one core, from 1. */
-uint64_t budget_next(const struct budget *b, uint64_t now_usec, unsigned quota, uint64_t *ret_slice_usec);
+ * 1 us, at most BUDGET_SLICE_MAX_USEC or @least_usec. What cannot be sliced begins when there is time for
+ * all of it, @least_usec; or, if it never fits, when all of the share is free. @quota: percent of one core,
+ * from 1. */
+uint64_t budget_next(const struct budget *b, uint64_t now_usec, unsigned quota, uint64_t least_usec,
+                     uint64_t *ret_slice_usec);
 
 /* What was spent within the last minute. */
 uint64_t budget_spent_usec(const struct budget *b, uint64_t now_usec);

@@ -58,7 +58,7 @@ static void on_recounted(void *userdata, int error)
                 fail_call(j, error);
                 return;
         }
-        if (j->n_rest > 0 && !j->cancelled) {
+        if (j->n_rest > 0 && !j->zero_only && !j->cancelled) {
                 job_clear_ranges(j);
                 job_merge_ksm(j);
                 return;
@@ -82,6 +82,7 @@ static void on_merged(void *userdata, const union worker_packet *row)
                 j->direct.n_merged += m->n_merged;
                 j->report.n_merged += m->n_merged;
                 j->manager->n_merged_total += m->n_merged;
+                j->from = m->next;
                 break;
         case WORKER_ROW_REFUSED:
                 (void) report_count(&j->report.refused, mm_device_status_text(row->refused.error),
@@ -96,10 +97,14 @@ static void on_merge_done(void *userdata, int error)
 
         j->direct.running = false;
         j->direct.error = error;
-        if (error < 0)
+        if (error < 0) {
                 recount(j);
-        else
-                merge_next(j);
+                return;
+        }
+        /* Unless only the slice was over. */
+        if (j->from == 0)
+                j->next++;
+        merge_next(j);
 }
 
 /* The cgroup v2 tree, which hybrid hosts have beside the others. */
@@ -132,6 +137,8 @@ static int open_cgroup(struct job *j, uint32_t domain)
 
                 if (!t->selected || t->domain != domain || !t->cgroup)
                         continue;
+                if (j->by_rule)
+                        return t->shared_cgroup ? open_cgroup_path(t->shared_cgroup) : -EBADF;
                 cgroup = selector_cgroup_path(&j->selector, t->cgroup);
                 if (cgroup)
                         return open_cgroup_path(cgroup);
@@ -156,7 +163,7 @@ static int next_cgroup(struct job *j)
         return -EBADF;
 }
 
-static void merge_next(struct job *j)
+static void merge_slice(struct job *j)
 {
         bool cgroups = j->selector.trust == TRUST_CGROUP;
         _cleanup_(closep) int cgroup_fd = -EBADF;
@@ -170,16 +177,25 @@ static void merge_next(struct job *j)
                 return;
         }
         worker_packet_init(&p, WORKER_MERGE, sizeof(p.merge));
-        p.merge.domain = (uint32_t) j->next++;
+        p.merge.domain = (uint32_t) j->next;
         p.merge.every_domain = !cgroups;
         p.merge.kind = cgroups                               ? MERGEMOD_DOMAIN_CGROUP
                        : j->selector.trust == TRUST_SYSTEM ? MERGEMOD_DOMAIN_SYSTEM
                                                              : MERGEMOD_DOMAIN_USER;
-        p.merge.huge = MERGEMOD_HUGE_AUTO;
+        p.merge.huge = j->huge;
+        p.merge.zero_only = j->zero_only;
+        p.merge.from = j->from;
+        p.merge.slice_usec = j->slice_usec;
+        j->from = 0;
         j->direct.running = true;
         r = job_call(j, &p, cgroup_fd, on_merged, on_merge_done);
         if (r < 0)
                 on_merge_done(j, r);
+}
+
+static void merge_next(struct job *j)
+{
+        job_pace(j, 0, merge_slice);
 }
 
 /* The ranges of @n packets of one target. */
@@ -257,25 +273,34 @@ static void on_plan_done(void *userdata, int error)
                 return;
         }
         j->next = 0;
+        j->from = 0;
         merge_next(j);
+}
+
+static void plan(struct job *j)
+{
+        union worker_packet p;
+        int error;
+
+        worker_packet_init(&p, WORKER_PLAN, sizeof(p.plan));
+        p.plan.every_domain = true;
+        p.plan.direct = true;
+        p.plan.zero_only = j->zero_only;
+        error = job_call(j, &p, -1, on_planned, on_plan_done);
+        if (error < 0)
+                fail_call(j, error);
 }
 
 static void on_counted(void *userdata, int error)
 {
         struct job *j = userdata;
-        union worker_packet p;
 
         if (error < 0) {
                 fail_call(j, error);
                 return;
         }
         registry_settle(&j->manager->merged);
-        worker_packet_init(&p, WORKER_PLAN, sizeof(p.plan));
-        p.plan.every_domain = true;
-        p.plan.direct = true;
-        error = job_call(j, &p, -1, on_planned, on_plan_done);
-        if (error < 0)
-                fail_call(j, error);
+        job_pace(j, j->report.n_pages / PAGES_PER_USEC, plan);
 }
 
 void job_merge_direct(struct job *j)

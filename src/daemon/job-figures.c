@@ -51,6 +51,7 @@ static struct account_process *process_at(struct job *j, uint32_t index)
                                &(struct account_look) {
                                        .pid = t->pid,
                                        .start_ticks = t->start_ticks,
+                                       .rule = j->rule ? j->rule->name : NULL,
                                        .whole = !selector_has(&j->selector, SELECTOR_SHLIB),
                                        .now_usec = (uint64_t) ts.tv_sec * 1000000U +
                                                    (uint64_t) ts.tv_nsec / 1000U,

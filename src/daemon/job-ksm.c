@@ -11,6 +11,8 @@
 /* Beyond this ksmd is not working for us: stuck, or somebody else set it to crawl. */
 #define KSM_PATIENCE_USEC (120ULL * 1000U * 1000U)
 
+static void start(struct job *j);
+
 static void fail_call(struct job *j, int error, const char *what)
 {
         if (!job_retry(j, error))
@@ -21,19 +23,23 @@ static void on_stopped(void *userdata, int error)
 {
         struct job *j = userdata;
 
+        j->manager->ksmd_cpu_nsec += job_ksm_spent_nsec(j);
         j->manager->driving = false;
-        j->manager->ksmd_cpu_nsec += manager_ksmd_cpu_nsec(j->manager) - j->ksm.cpu_nsec;
         if (error < 0)
                 fail_call(j, error, "Cannot put the knobs of KSM back");
+        else if (j->ksm.resumed)
+                job_pace(j, 0, start);
         else
                 j->ksm.then(j);
 }
 
-static void stop(struct job *j)
+/* For good, or until its time has come again. */
+static void stop(struct job *j, bool resumes)
 {
         union worker_packet p;
         int r;
 
+        j->ksm.resumed = resumes;
         j->timer = sd_event_source_disable_unref(j->timer);
         worker_packet_init(&p, WORKER_KSM_STOP, sizeof(p.header));
         r = job_call(j, &p, -1, NULL, on_stopped);
@@ -69,12 +75,17 @@ static int on_poll(sd_event_source *source, uint64_t usec, void *userdata)
         passes = MIN(counters.full_scans - j->ksm.full_scans, (uint64_t) j->ksm.passes);
         job_set_progress(j, j->ksm.progress + (1.0 - j->ksm.progress) * (double) passes / j->ksm.passes);
         if (passes >= j->ksm.passes || j->cancelled || is_idle(j, &counters, usec)) {
-                stop(j);
+                stop(j, false);
                 return 0;
         }
         if (usec > j->ksm.deadline_usec) {
                 (void) report_count(&j->report.refused, "ksmd did not finish in time", 1);
-                stop(j);
+                stop(j, false);
+                return 0;
+        }
+        if (j->slice_usec > 0 && job_ksm_spent_nsec(j) >= j->slice_usec * 1000U) {
+                j->ksm.deadline_usec -= usec;
+                stop(j, true);
                 return 0;
         }
         r = sd_event_source_set_time_relative(source, KSM_POLL_USEC);
@@ -103,20 +114,35 @@ static void on_started(void *userdata, int error)
                 job_fail_errno(j, r, "Cannot watch ksmd");
                 return;
         }
-        j->ksm.full_scans = counters.full_scans;
-        j->ksm.deadline_usec = now + KSM_PATIENCE_USEC;
-        j->ksm.idle_since_usec = now;
+        if (!j->ksm.resumed) {
+                j->ksm.full_scans = counters.full_scans;
+                j->ksm.deadline_usec = KSM_PATIENCE_USEC;
+        }
+        /* Only the time counts in which it runs. */
+        j->ksm.deadline_usec += now;
+        j->ksm.idle_since_usec = j->ksm.begun_usec = now;
 }
 
-void job_ksm_run(struct job *j, unsigned passes, void (*then)(struct job *j))
+uint64_t job_ksm_spent_nsec(const struct job *j)
+{
+        uint64_t cpu_nsec = manager_ksmd_cpu_nsec(j->manager), now;
+
+        if (!j->manager->driving)
+                return 0;
+        if (cpu_nsec > 0)
+                return cpu_nsec - MIN(cpu_nsec, j->ksm.cpu_nsec);
+        /* In a PID namespace it cannot be told: all the time, then. */
+        if (!j->by_rule || sd_event_now(j->manager->event, CLOCK_MONOTONIC, &now) < 0)
+                return 0;
+        return (now - MIN(now, j->ksm.begun_usec)) * 1000U;
+}
+
+static void start(struct job *j)
 {
         const struct conf *c = &j->manager->conf;
         union worker_packet p;
         int r;
 
-        j->ksm.passes = passes;
-        j->ksm.then = then;
-        j->ksm.progress = j->progress;
         j->ksm.cpu_nsec = manager_ksmd_cpu_nsec(j->manager);
         worker_packet_init(&p, WORKER_KSM_START, sizeof(p.ksm));
         p.ksm.pages_to_scan = (int64_t) c->ksm_pages_to_scan;
@@ -129,4 +155,13 @@ void job_ksm_run(struct job *j, unsigned passes, void (*then)(struct job *j))
         r = job_call(j, &p, -1, NULL, on_started);
         if (r < 0)
                 fail_call(j, r, "Cannot call the worker");
+}
+
+void job_ksm_run(struct job *j, unsigned passes, void (*then)(struct job *j))
+{
+        j->ksm.passes = passes;
+        j->ksm.then = then;
+        j->ksm.progress = j->progress;
+        j->ksm.resumed = false;
+        job_pace(j, 0, start);
 }

@@ -82,6 +82,11 @@ static void measure(struct job *j)
                 fail_call(j, r);
 }
 
+static void pace_measure(struct job *j)
+{
+        job_pace(j, j->report.n_pages / PAGES_PER_USEC, measure);
+}
+
 /* The plan was noted as ours before the call; what was not done is taken off again. */
 static void on_registered(void *userdata, const union worker_packet *row)
 {
@@ -159,12 +164,17 @@ static bool has_strayed(const struct job *j, const struct job_target *t)
 {
         _cleanup_(mm_process_done) struct mm_process p = MM_PROCESS_NULL;
         _cleanup_(freep) char *unit = NULL, *domain = NULL;
+        const char *cgroup = NULL;
 
         if (mm_process_open(j->manager->proc_fd, t->pid, false, &p) < 0 || p.start_ticks != t->start_ticks)
                 return false; /* it has ended, which the worker will say */
         if (p.cgroup && mm_cgroup_unit(p.cgroup, &unit) == -ENOMEM)
                 return true;
-        return job_domain_of(j, &p, unit, &domain) < 0 || !streq(domain, t->domain_text);
+        if (!j->by_rule)
+                cgroup = selector_cgroup_of(&j->selector, &p, unit);
+        else if (t->shared_cgroup && p.cgroup && cgroup_contains(t->shared_cgroup, p.cgroup))
+                cgroup = t->shared_cgroup;
+        return job_domain_of(j, &p, unit, cgroup, &domain) < 0 || !streq(domain, t->domain_text);
 }
 
 /* Passes over those that are not to be registered any more. */
@@ -202,7 +212,7 @@ static void register_next(struct job *j)
         leave_strayed(j);
         if (j->next >= j->n_ranges) {
                 (void) registry_save(&j->manager->registry);
-                job_ksm_run(j, KSM_PASSES, measure);
+                job_ksm_run(j, KSM_PASSES, pace_measure);
                 return;
         }
         planned = &j->ranges[j->next];
@@ -278,7 +288,7 @@ static void on_plan_done(void *userdata, int error)
         register_next(j);
 }
 
-void job_plan(struct job *j)
+static void plan(struct job *j)
 {
         union worker_packet p;
         int r;
@@ -289,6 +299,11 @@ void job_plan(struct job *j)
         r = job_call(j, &p, -1, on_planned, on_plan_done);
         if (r < 0)
                 fail_call(j, r);
+}
+
+void job_plan(struct job *j)
+{
+        job_pace(j, j->report.n_pages / PAGES_PER_USEC, plan);
 }
 
 void job_domain_busy(struct job *j, const char *format, ...)

@@ -152,11 +152,20 @@ static const struct selector_value *library_at(const struct job *j, size_t index
         return NULL;
 }
 
+static void group(struct job *j)
+{
+        union worker_packet p;
+        int r;
+
+        worker_packet_init(&p, WORKER_GROUP, sizeof(p.header));
+        r = job_call(j, &p, -1, on_grouped, on_group_done);
+        if (r < 0)
+                fail_call(j, r);
+}
+
 static void scan_done(struct job *j)
 {
         const struct selector_value *missing = selector_unseen(&j->selector, true);
-        union worker_packet p;
-        int r;
 
         if (missing) {
                 job_fail(j, MERGEMEM_ERROR_NO_SUCH_LIBRARY,
@@ -172,10 +181,7 @@ static void scan_done(struct job *j)
                 return;
         }
         job_accept(j);
-        worker_packet_init(&p, WORKER_GROUP, sizeof(p.header));
-        r = job_call(j, &p, -1, on_grouped, on_group_done);
-        if (r < 0)
-                fail_call(j, r);
+        job_pace(j, j->report.n_pages / PAGES_PER_USEC, group);
 }
 
 static const char *skip_reason(int error)
@@ -219,12 +225,13 @@ static void on_scanned(void *userdata, const union worker_packet *row)
                         break;
                 j->matched = true;
                 j->incomplete = j->incomplete || s->incomplete;
-                j->report.n_processes++;
+                j->from = s->next;
+                j->report.n_processes += s->next == 0;
                 if (j->part == 0) {
                         j->report.n_pages += s->n_pages;
                         j->report.n_swapped += s->n_swapped;
                         j->report.n_ksm += s->n_ksm;
-                        j->report.domains[j->targets[j->next].domain].n_processes++;
+                        j->report.domains[j->targets[j->next].domain].n_processes += s->next == 0;
                         j->manager->n_scanned_total += s->n_pages;
                 }
         }
@@ -241,11 +248,13 @@ static void on_scan_done(void *userdata, int error)
         /* A library was asked for: the caller is answered as soon as each has been met once. */
         if (j->matched && !selector_unseen(&j->selector, true))
                 job_accept(j);
-        j->next++;
+        /* Unless only the slice was over. */
+        if (j->from == 0)
+                j->next++;
         scan_next(j);
 }
 
-static void scan_next(struct job *j)
+static void scan_slice(struct job *j)
 {
         int r;
 
@@ -267,6 +276,9 @@ static void scan_next(struct job *j)
                 p.target.pid = t->pid;
                 p.target.start_ticks = t->start_ticks;
                 p.target.exe = t->exe_id;
+                p.target.from = j->from;
+                p.target.slice_usec = j->slice_usec;
+                j->from = 0;
                 worker_packet_text(&p, t->exe ?: "");
                 r = job_call_target(j, t, &p, on_scanned, on_scan_done);
                 if (r < 0)
@@ -274,6 +286,11 @@ static void scan_next(struct job *j)
                 return;
         }
         scan_done(j);
+}
+
+static void scan_next(struct job *j)
+{
+        job_pace(j, 0, scan_slice);
 }
 
 static void on_library_done(void *userdata, int error)
@@ -334,6 +351,7 @@ static void begin_part(struct job *j)
         job_set_state(j, JOB_SCANNING);
         j->incomplete = false;
         j->busy = NULL;
+        j->from = 0;
         j->generation = worker_generation(j->manager->worker);
         worker_packet_init(&p, WORKER_BEGIN, sizeof(p.begin));
         p.begin.bookkeeping_max_bytes = j->manager->conf.bookkeeping_max_bytes;
@@ -342,6 +360,7 @@ static void begin_part(struct job *j)
         p.begin.n_parts = j->n_parts;
         p.begin.cross_owners = j->selector.all;
         p.begin.include_private = job_names_processes(j);
+        p.begin.left_out = j->left_out;
         p.begin.direct = j->mechanism == MECHANISM_DIRECT;
         p.begin.tell_groups = (j->manager->conf.log_mask & CONF_LOG_GROUPS) != 0;
         p.begin.use_zero_pages = (int8_t) j->manager->conf.ksm_use_zero_pages;

@@ -56,27 +56,22 @@ static void fail_missing(struct job *j, const struct selector_value *v)
         }
 }
 
-int job_domain_of(const struct job *j, const struct mm_process *p, const char *unit, char **ret)
+int job_domain_of(const struct job *j, const struct mm_process *p, const char *unit, const char *cgroup,
+                  char **ret)
 {
-        const struct rule_subject subject = { .process = p, .unit = unit };
-        const struct rule *rule = job_tried_rule(j);
-        _cleanup_(freep) char *path = NULL;
-
-        if (rule && rule_cgroup_path(rule, &subject, &path) == -ENOMEM)
-                return -ENOMEM;
         /* mergemod knows no units, and keeps root's processes apart by cgroup. */
-        return policy_domain(j->selector.trust, p, j->mechanism == MECHANISM_DIRECT ? NULL : unit,
-                             rule ? path : selector_cgroup_of(&j->selector, p, unit), ret);
+        return policy_domain(j->selector.trust, p, j->mechanism == MECHANISM_DIRECT ? NULL : unit, cgroup,
+                             ret);
 }
 
-static int add_target(struct job *j, struct mm_process *p, const char *unit, bool selected)
+int job_add_target(struct job *j, struct mm_process *p, const char *unit, const char *cgroup, bool selected)
 {
         _cleanup_(freep) char *domain = NULL, *user_domain = NULL;
         struct job_target *targets;
         uint32_t index = 0;
         int r;
 
-        r = job_domain_of(j, p, unit, &domain);
+        r = job_domain_of(j, p, unit, cgroup, &domain);
         if (r >= 0 && j->selector.trust != TRUST_USER)
                 r = policy_domain(TRUST_USER, p, unit, NULL, &user_domain);
         if (r < 0)
@@ -131,13 +126,16 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
         struct job *j = userdata;
         Manager *m = j->manager;
         bool selected, hung = manager_is_hung(m, p->pid, p->start_ticks);
+        const struct rule_subject subject = { .process = p, .unit = unit };
+        const struct rule *rule = job_tried_rule(j);
+        _cleanup_(freep) char *cgroup = NULL;
         enum exclusion why;
         int r;
 
         account_seen(&m->account, p->pid, p->start_ticks);
         if (p->kernel_thread && streq(p->comm, "ksmd"))
                 m->ksmd_pid = p->pid;
-        r = job_tried_rule(j) ? job_tried_match(j, p, unit) : selector_match(&j->selector, p, unit);
+        r = rule ? job_tried_match(j, p, unit) : selector_match(&j->selector, p, unit);
         if (r < 0)
                 return r;
         selected = r > 0;
@@ -177,7 +175,9 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
          * memory can be read or not. */
         if (!selected && j->type != JOB_MERGE)
                 return 0;
-        r = add_target(j, p, unit, selected);
+        if (rule && rule_cgroup_path(rule, &subject, &cgroup) == -ENOMEM)
+                return -ENOMEM;
+        r = job_add_target(j, p, unit, rule ? cgroup : selector_cgroup_of(&j->selector, p, unit), selected);
         if (r < 0)
                 return r;
         j->targets[j->n_targets - 1].hung = hung;

@@ -11,6 +11,8 @@ bool job_names_processes(const struct job *j)
 {
         const struct rule *rule = job_tried_rule(j);
 
+        if (j->by_rule)
+                return j->include_private;
         return rule ? rule_names_processes(rule) : selector_names_processes(&j->selector);
 }
 
@@ -26,9 +28,7 @@ int job_tried_match(struct job *j, const struct mm_process *p, const char *unit)
         return rule_match_process(job_tried_rule(j), &subject);
 }
 
-/* The processes come from the rule; its libraries are looked for as a selector's are, but that none of them
- * must be there. */
-static int add_libraries(struct selector *s, const struct rule *rule)
+int job_add_libraries(struct selector *s, const struct rule *rule)
 {
         const struct rule_patterns *libraries = &rule->match[RULE_SHLIB];
 
@@ -52,7 +52,7 @@ int job_new_tried(Manager *manager, struct conf *c, uid_t uid, sd_bus_message *m
         struct job *j;
         int r;
 
-        r = add_libraries(&s, &c->rules[1]);
+        r = job_add_libraries(&s, &c->rules[1]);
         if (r >= 0)
                 r = job_new(manager, JOB_ESTIMATE, &s, uid, m, &j);
         if (r < 0)

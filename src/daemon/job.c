@@ -68,17 +68,10 @@ static void drop_oldest_ended(Manager *m, uid_t uid)
                 }
 }
 
-int job_new(Manager *manager, enum job_type type, struct selector *s, uid_t uid, sd_bus_message *m,
-            struct job **ret)
+static int append(Manager *manager, const struct job *initial, struct job **ret)
 {
         struct job **jobs, *j;
-        size_t n_open = 0;
 
-        for (size_t i = 0; i < manager->n_jobs; i++)
-                n_open += !job_is_over(manager->jobs[i]);
-        if (n_open >= JOBS_MAX)
-                return -ENOBUFS;
-        drop_oldest_ended(manager, uid);
         jobs = reallocarray(manager->jobs, manager->n_jobs + 1, sizeof(struct job *));
         if (!jobs)
                 return -ENOMEM;
@@ -86,27 +79,100 @@ int job_new(Manager *manager, enum job_type type, struct selector *s, uid_t uid,
         j = malloc(sizeof(*j));
         if (!j)
                 return -ENOMEM;
-        *j = (struct job) {
-                .manager = manager,
-                .id = ++manager->last_job_id,
-                .type = type,
-                .n_parts = 1,
-                .selector = *s,
-                .mechanism = s->mechanism == MECHANISM_AUTO ? manager->mechanism : s->mechanism,
-                .uid = uid,
-                .call = sd_bus_message_ref(m),
-        };
-        *s = (struct selector) {};
+        *j = *initial;
+        j->manager = manager;
+        j->id = ++manager->last_job_id;
+        j->n_parts = 1;
+        if (j->mechanism == MECHANISM_AUTO)
+                j->mechanism = manager->mechanism;
         manager->jobs[manager->n_jobs++] = j;
+        if (asprintf(&j->path, MERGEMEM_JOB_PREFIX "/%u", j->id) < 0) {
+                /* The rest is the caller's still. */
+                manager->n_jobs--;
+                free(j);
+                return -ENOMEM;
+        }
+        *ret = j;
+        return 0;
+}
+
+int job_new(Manager *manager, enum job_type type, struct selector *s, uid_t uid, sd_bus_message *m,
+            struct job **ret)
+{
+        struct job *j;
+        size_t n_open = 0;
+        int r;
+
+        for (size_t i = 0; i < manager->n_jobs; i++)
+                n_open += !job_is_over(manager->jobs[i]);
+        if (n_open >= JOBS_MAX)
+                return -ENOBUFS;
+        drop_oldest_ended(manager, uid);
+        r = append(manager,
+                   &(struct job) {
+                           .type = type,
+                           .selector = *s,
+                           .mechanism = s->mechanism,
+                           .huge = MERGEMOD_HUGE_AUTO,
+                           .uid = uid,
+                           .call = m,
+                   },
+                   &j);
+        if (r < 0)
+                return r;
+        sd_bus_message_ref(m);
+        *s = (struct selector) {};
         j->sender = strdup(sd_bus_message_get_sender(m));
-        if (asprintf(&j->path, MERGEMEM_JOB_PREFIX "/%u", j->id) < 0)
-                j->path = NULL;
-        if (!j->sender || !j->path) {
+        if (!j->sender) {
                 job_free(j);
                 return -ENOMEM;
         }
         *ret = j;
         return 0;
+}
+
+static enum job_type type_of(const Manager *m, const struct rule *rule, enum mechanism mechanism, bool rests)
+{
+        if (rule->merge != RULE_MERGE_YES || rests || !m->mechanisms[mechanism].works)
+                return JOB_ESTIMATE;
+        /* KSM cannot be told to merge pages of zeros only. */
+        if (mechanism == MECHANISM_DIRECT || (mechanism == MECHANISM_KSM && !rule->zero_only))
+                return JOB_MERGE;
+        return JOB_ESTIMATE;
+}
+
+int job_new_for_rule(Manager *manager, struct engine_rule *kept, const struct rule *rule, bool rests,
+                     struct job **ret)
+{
+        static const enum mergemod_huge huge[] = {
+                [RULE_HUGE_PAGES_AUTO] = MERGEMOD_HUGE_AUTO,
+                [RULE_HUGE_PAGES_KEEP] = MERGEMOD_HUGE_KEEP,
+                [RULE_HUGE_PAGES_SPLIT] = MERGEMOD_HUGE_SPLIT,
+        };
+        enum mechanism mechanism =
+                rule->mechanism == MECHANISM_AUTO ? manager->mechanism : rule->mechanism;
+        _cleanup_(selector_done) struct selector s = { .trust = rule->trust };
+        int r;
+
+        r = job_add_libraries(&s, rule);
+        if (r < 0)
+                return r;
+        r = append(manager,
+                   &(struct job) {
+                           .type = type_of(manager, rule, mechanism, rests),
+                           .selector = s,
+                           .mechanism = mechanism,
+                           .by_rule = true,
+                           .rule = kept,
+                           .include_private = rule_names_processes(rule),
+                           .zero_only = rule->zero_only,
+                           .left_out = ~rule_owners(rule),
+                           .huge = huge[rule->huge_pages],
+                   },
+                   ret);
+        if (r >= 0)
+                s = (struct selector) {};
+        return r;
 }
 
 void job_clear_targets(struct job *j)
@@ -118,6 +184,7 @@ void job_clear_targets(struct job *j)
                 free(j->targets[i].cgroup);
                 free(j->targets[i].domain_text);
                 free(j->targets[i].user_domain);
+                free(j->targets[i].shared_cgroup);
         }
         free(j->targets);
         j->targets = NULL;
@@ -205,6 +272,8 @@ static void end(struct job *j, enum job_state state)
 
         if (j->started_usec > 0)
                 job_figures_end(j);
+        if (j->rule)
+                engine_turn_ended(j, state);
         stop_working(j);
         j->report.duration_usec = j->started_usec > 0 ? now_usec() - j->started_usec : 0;
         if (state == JOB_DONE)
@@ -212,8 +281,9 @@ static void end(struct job *j, enum job_state state)
         job_set_state(j, state);
         if (m->running == j)
                 m->running = NULL;
-        log_info("Job %u, %s: %s%s%s", j->id, job_type_to_string(j->type), job_state_to_string(state),
-                 j->error_message ? ": " : ".", j->error_message ?: "");
+        log_full(j->by_rule ? LOG_DEBUG : LOG_INFO, 0, "Job %u, %s: %s%s%s", j->id,
+                 job_type_to_string(j->type), job_state_to_string(state), j->error_message ? ": " : ".",
+                 j->error_message ?: "");
 
         if (state != JOB_FAILED)
                 job_log_result(j);
@@ -300,7 +370,10 @@ void job_start(struct job *j)
 {
         j->started_usec = now_usec();
         job_set_state(j, JOB_SELECTING);
-        job_select(j);
+        if (j->by_rule)
+                job_select_by_rule(j);
+        else
+                job_select(j);
 }
 
 int job_ranges_append(struct job *j, uint32_t target, const struct worker_range *ranges, size_t n,

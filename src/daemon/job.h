@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <linux/mergemod.h>
+
+#include "daemon/engine.h"
 #include "daemon/manager.h"
 #include "daemon/policy.h"
 #include "daemon/process-list.h"
@@ -35,6 +38,11 @@ struct job_target {
         bool selected; /* else only asked what KSM holds of it */
         bool hung;     /* it held the worker up: not touched again */
         char *cgroup;
+        /* By a rule: the directory within which it may share; see backoff.h; what it had merged, or could
+         * have, before. */
+        char *shared_cgroup;
+        struct backoff_process known;
+        uint64_t before;
         bool registered; /* has memory in KSM's hands, whoever put it there */
         bool strayed;    /* what we put there has become another domain's */
 };
@@ -70,6 +78,23 @@ struct job {
         struct selector selector;
         struct conf tried; /* TryRule(): has that rule behind the default one, which the selector goes by */
         enum mechanism mechanism;
+        /* Of a rule instead: what it says, and what is kept of it, which a reload may take away. */
+        bool by_rule;
+        struct engine_rule *rule;
+        bool include_private, zero_only;
+        unsigned left_out; /* RULE_OWNER_* */
+        enum mergemod_huge huge;
+        uint64_t round; /* as in backoff.h */
+        uint64_t n_never_pages; /* merged, of processes that are never to be */
+
+        /* Only so fast: what waits for its time, and for how much of it. */
+        struct {
+                void (*then)(struct job *j);
+                uint64_t least_usec;
+        } pace;
+        bool hurried;
+        uint64_t slice_usec; /* that the step at hand may take; 0: as much as it needs */
+        uint64_t from;       /* where that step goes on; 0: at the beginning */
         struct report report;
 
         struct resolve resolve;
@@ -124,6 +149,8 @@ struct job {
                 unsigned passes;
                 double progress; /* before */
                 uint64_t full_scans, cpu_nsec, deadline_usec;
+                uint64_t begun_usec; /* when it was last started */
+                bool resumed;
                 uint64_t last_activity, idle_since_usec;
         } ksm;
 };
@@ -149,6 +176,8 @@ struct job *job_free(struct job *j);
 /* job-tried.c: a new estimate for the call @m of all that the rule behind the default one in *@c would be
  * about; takes *@c over. It is dispatched. 0; -ENOBUFS; -ENOMEM. */
 int job_new_tried(Manager *manager, struct conf *c, uid_t uid, sd_bus_message *m);
+/* The libraries of a rule are looked for as a selector's are, but that none of them must be there. */
+int job_add_libraries(struct selector *s, const struct rule *rule);
 /* NULL: the selector says what is meant. */
 const struct rule *job_tried_rule(const struct job *j);
 /* Whether it is about @p: 1, 0, -errno. */
@@ -175,11 +204,36 @@ void job_set_progress(struct job *j, double progress);
 void job_clear_targets(struct job *j);
 void job_clear_ranges(struct job *j);
 
-/* The trust domain of @p, in unit @unit or NULL, as this job sees it. 0 and a new string, or -ENOMEM. */
-int job_domain_of(const struct job *j, const struct mm_process *p, const char *unit, char **ret);
+/* The trust domain of @p, in unit @unit or NULL, as this job sees it; @cgroup: within which it may share.
+ * 0 and a new string, or -ENOMEM. */
+int job_domain_of(const struct job *j, const struct mm_process *p, const char *unit, const char *cgroup,
+                  char **ret);
+/* Makes @p one. What is taken over of it is not in it any more. */
+int job_add_target(struct job *j, struct mm_process *p, const char *unit, const char *cgroup, bool selected);
 
 /* job-select.c: values -> processes. Ends in job_scan() or job_unmerge(). */
 void job_select(struct job *j);
+
+/* A new job of a rule, which waits for nobody. @rests: nothing is merged now. */
+int job_new_for_rule(Manager *manager, struct engine_rule *kept, const struct rule *rule, bool rests,
+                     struct job **ret);
+
+/* job-rule.c: a rule -> processes. Ends in job_scan() or job_finish(). */
+void job_select_by_rule(struct job *j);
+/* What the turn has shown of each process, and of the rule. */
+void job_note_gains(struct job *j);
+
+/* engine.c: a turn is over; the job still has all it found. */
+void engine_turn_ended(struct job *j, enum job_state state);
+
+/* pace.c: calls @then when the job may go on, which is at once but for jobs of rules. What cannot be cut
+ * into slices says how long it takes. */
+void job_pace(struct job *j, uint64_t least_usec, void (*then)(struct job *j));
+/* Somebody waits: no more pauses. */
+void job_hurry(struct job *j);
+
+/* Records that are sorted, or otherwise gone through, in a microsecond: about. */
+#define PAGES_PER_USEC 4U
 
 /* job-scan.c: processes -> groups. Ends in job_merge() or job_finish(). */
 void job_scan(struct job *j);
@@ -226,6 +280,8 @@ void job_census(struct job *j);
 
 /* job-ksm.c: lets ksmd make @passes passes over what is registered, then calls @then. */
 void job_ksm_run(struct job *j, unsigned passes, void (*then)(struct job *j));
+/* CPU time of ksmd for the job that is not in the manager's sum yet. */
+uint64_t job_ksm_spent_nsec(const struct job *j);
 
 /* job-unmerge.c */
 void job_unmerge(struct job *j);

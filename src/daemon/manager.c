@@ -91,6 +91,7 @@ Manager *manager_free(Manager *m)
         free(m->listings);
         explain_done(m);
         refresh_stop(&m->refresh);
+        m->engine = engine_free(m->engine);
         identities_free(m->identities);
         worker_free(m->worker);
         sd_event_source_disable_unref(m->refresh_source);
@@ -144,15 +145,18 @@ void manager_dispatch(Manager *m)
 {
         struct job *next = NULL;
 
-        for (size_t i = 0; i < m->n_jobs && !m->running; i++)
+        for (size_t i = 0; i < m->n_jobs; i++)
                 if (m->jobs[i]->state == JOB_WAITING && (!next || limit_goes_first(m, m->jobs[i], next)))
                         next = m->jobs[i];
-        if (next) {
+        if (next && m->running && m->running->by_rule)
+                engine_make_way(m->running);
+        else if (next && !m->running) {
                 m->running = next;
                 job_start(next);
-                return;
+        } else if (!m->running) {
+                manager_notify_status(m);
+                engine_dispatch(m->engine);
         }
-        manager_notify_status(m);
 }
 
 void manager_mark_hung(Manager *m, pid_t pid, uint64_t start_ticks)
@@ -291,6 +295,8 @@ int manager_reload(Manager *m)
         if (r >= 0)
                 r = manager_apply_conf(m, &c);
         if (r >= 0)
+                r = engine_reload(m->engine);
+        if (r >= 0)
                 log_info("Configuration read again.");
         else
                 log_warning("The configuration stays as it was.");
@@ -414,7 +420,16 @@ int manager_start(Manager *m)
         if (r < 0)
                 return log_oom();
         r = history_start(m);
-        return r < 0 ? r : manager_connect_bus(m);
+        if (r < 0)
+                return r;
+        r = engine_new(m, &m->engine);
+        if (r < 0)
+                return log_error_errno(r, "Cannot set up the timers of rules: %m");
+        r = manager_connect_bus(m);
+        if (r < 0)
+                return r;
+        r = engine_reload(m->engine);
+        return r < 0 ? log_error_errno(r, "Cannot set up the timers of rules: %m") : 0;
 }
 
 int manager_run(Manager *m)

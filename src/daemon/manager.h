@@ -21,6 +21,7 @@
 /* Explanations that wait for the worker. */
 #define EXPLAINING_MAX 16U
 
+struct engine;
 struct job;
 struct identities;
 struct selector;
@@ -71,6 +72,7 @@ struct Manager {
         sd_event_source *refresh_source;
         struct refresh refresh;
 
+        struct engine *engine; /* works on the rules */
         struct job **jobs; /* by age */
         size_t n_jobs;
         struct job *running;

@@ -283,6 +283,7 @@ const struct conf_item conf_items[] = {
         { "Daemon", "BookkeepingMax", parse_size, FIELD(bookkeeping_max_bytes), "64M",
           "a size from 1M to 64G", MIB, 65536 * MIB },
         { "Daemon", "OnBattery", parse_bool, FIELD(on_battery), "yes", "yes or no" },
+        { "Daemon", "Automatic", parse_bool, FIELD(automatic), "yes", "yes or no" },
         { "Daemon", "LogLevel", parse_log_level, FIELD(log_level), "info",
           "err, warning, notice, info or debug" },
         { "Daemon", "LogMask", parse_mask, FIELD(log_mask), "1", "a number from 0 to 15", 0, 15 },

@@ -15,6 +15,7 @@ struct conf {
         uint64_t max_frames;            /* MaxFrames=, 0: what mergemod has */
         uint64_t bookkeeping_max_bytes; /* BookkeepingMax=, 1M ... 64G */
         bool on_battery;                /* OnBattery= */
+        bool automatic;                 /* Automatic= */
         int log_level;                  /* LogLevel= */
         unsigned log_mask;              /* LogMask=, CONF_LOG_* */
         uint64_t history_usec;          /* HistorySec= */

@@ -117,9 +117,18 @@ void harness_bus_stop(struct harness *h)
         spawn_kill(TAKE_GENERIC(h->bus_pid, 0));
 }
 
-void harness_config_write(struct harness *h, const char *text)
+void harness_rules_write(struct harness *h, const char *text)
 {
         g_assert_true(g_file_set_contents(h->config, text, -1, NULL));
+}
+
+void harness_config_write(struct harness *h, const char *text)
+{
+        /* At the end: messages name lines. */
+        char *all = g_strconcat(text, "\n[Daemon]\nAutomatic=no\n", NULL);
+
+        harness_rules_write(h, all);
+        g_free(all);
 }
 
 char *harness_log(struct harness *h)

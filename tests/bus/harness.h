@@ -47,5 +47,8 @@ sd_bus *harness_connect(struct harness *h);
 sd_bus *harness_connect_as(struct harness *h, uid_t uid);
 /* Knobs of KSM and their values, one a line; g_free(). */
 char *harness_ksm_knobs(void);
+/* With it the daemon does only what it is asked to. */
 void harness_config_write(struct harness *h, const char *text);
+/* The same for one that works on rules. */
+void harness_rules_write(struct harness *h, const char *text);
 char *harness_log(struct harness *h);

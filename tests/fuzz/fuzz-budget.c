@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         now += (uint64_t) data[i + 1] * data[i + 2] * 5000U;
                         continue;
                 }
-                start = budget_next(&b, now, quota, &slice);
+                start = budget_next(&b, now, quota, 0, &slice);
                 CHECK(start >= now && start <= now + BUDGET_WINDOW_USEC * 8U);
                 CHECK(slice > 0 && slice <= BUDGET_SLICE_MAX_USEC);
                 slice = slice * data[i + 1] / UINT8_MAX;

@@ -10,7 +10,7 @@ static void expect(const struct budget *b, uint64_t now, unsigned quota, uint64_
 {
         uint64_t s = 0;
 
-        g_assert_cmpuint(budget_next(b, now, quota, &s), ==, start);
+        g_assert_cmpuint(budget_next(b, now, quota, 0, &s), ==, start);
         g_assert_cmpuint(s, ==, slice);
 }
 
@@ -70,6 +70,30 @@ static void test_expires(void)
         g_assert_cmpuint(budget_spent_usec(&b, 1000 * SEC), ==, 0);
 }
 
+/* What cannot be sliced waits for all of it, but not for more than there ever is. */
+static void test_least(void)
+{
+        static const struct {
+                uint64_t least_usec, start_sec, slice_usec;
+        } cases[] = {
+                { 500000, 10, 500000 },
+                { 1000000, 10, 1000000 },
+                { 1000001, 71, 1000001 },
+                { 3000000, 71, 3000000 },
+                { 9000000, 71, 3000000 },
+        };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+                struct budget b = {};
+                uint64_t slice = 0;
+
+                budget_charge(&b, 10 * SEC, 2000000);
+                g_assert_cmpuint(budget_next(&b, 10 * SEC, 5, cases[i].least_usec, &slice), ==,
+                                 cases[i].start_sec * SEC);
+                g_assert_cmpuint(slice, ==, cases[i].slice_usec);
+        }
+}
+
 static void test_backwards(void)
 {
         struct budget b = {};
@@ -98,7 +122,7 @@ static void test_greedy(void)
                 for (unsigned n = 0; now < begun + end; n++) {
                         uint64_t slice = 0, spent, start;
 
-                        start = budget_next(&b, now, quotas[q], &slice);
+                        start = budget_next(&b, now, quotas[q], 0, &slice);
                         g_assert_cmpuint(start, >=, now);
                         g_assert_cmpuint(slice, >, 0);
                         g_assert_cmpuint(slice, <=, BUDGET_SLICE_MAX_USEC);
@@ -124,6 +148,7 @@ int main(int argc, char *argv[])
         g_test_add_func("/budget/fresh", test_fresh);
         g_test_add_func("/budget/table", test_table);
         g_test_add_func("/budget/expires", test_expires);
+        g_test_add_func("/budget/least", test_least);
         g_test_add_func("/budget/backwards", test_backwards);
         g_test_add_func("/budget/greedy", test_greedy);
         return g_test_run();

@@ -277,7 +277,7 @@ static void test_packaged(void)
                 } else
                         g_string_append_printf(text, "%s\n", *line);
         }
-        g_assert_cmpuint(n_keys, ==, 16);
+        g_assert_cmpuint(n_keys, ==, 17);
         init(&c);
         disturb(&c);
         g_assert_cmpint(parse(text->str, text->len, &c, &messages), ==, 0);

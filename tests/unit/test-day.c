@@ -103,7 +103,7 @@ static struct conditions conditions_at(uint64_t now)
 static void work(struct day *d, uint64_t usec)
 {
         while (usec > 0) {
-                uint64_t slice = 0, start = budget_next(&d->budget, d->now, QUOTA, &slice);
+                uint64_t slice = 0, start = budget_next(&d->budget, d->now, QUOTA, 0, &slice);
                 struct conditions c = conditions_at(start);
 
                 if (schedule_resume(&d->schedule, &c, start) == SCHEDULE_NEVER) {

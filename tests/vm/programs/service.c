@@ -53,7 +53,7 @@ struct service service_start(void) {
 
         unlink("/tmp/bus");
         mkdir("/tmp/run", 0700);
-        write_file("/tmp/mergememd.conf", "");
+        write_file("/tmp/mergememd.conf", "[Daemon]\nAutomatic=no\n");
         write_file("/tmp/bus.conf",
                    "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\"\n"
                    " \"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\">\n"
