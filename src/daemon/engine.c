@@ -149,10 +149,14 @@ static int add_rule(struct engine *e, const struct rule *rule, struct engine_rul
                 *r = (struct engine_rule) { .manager = e->manager };
                 (void) snprintf(r->name, sizeof(r->name), "%s", rule->name);
                 r->schedule.begun_usec = now_usec();
+                /* What its first turn merges and costs counts. */
+                (void) erosion_judge(&r->erosion, r->schedule.begun_usec, &(struct erosion_sample) {});
                 k = sd_event_add_time(e->manager->event, &r->timer, CLOCK_MONOTONIC, 0, 0, on_timer, r);
         }
         r->due = false;
+        r->to_unmerge = false;
         r->cpu_quota_percent = rule->cpu_quota_percent;
+        r->on_erosion = rule->on_erosion;
         r->schedule.interval_usec = rule_interval_usec(c, rule);
         r->schedule.min_age_usec = rule->min_age_usec;
         r->schedule.on_battery = c->on_battery;
@@ -212,7 +216,7 @@ static void begin_turn(struct engine *e, struct engine_rule *r)
         engine_charge(e, now);
         r->schedule.last_usec = now;
         r->schedule.born_usec = 0;
-        k = job_new_for_rule(e->manager, r, find_rule(e, r), erosion_rests(&r->erosion, now), &j);
+        k = job_new_for_rule(e->manager, r, find_rule(e, r), &j);
         if (k < 0) {
                 log_warning_errno(k, "Cannot begin with rule \"%s\": %m", r->name);
                 arm(r);
@@ -262,6 +266,8 @@ void engine_turn_ended(struct job *j, enum job_state state)
                 job_note_gains(j);
         if (state != JOB_CANCELLED)
                 complain(r, j->error_message);
+        if (j->type == JOB_UNMERGE && state != JOB_CANCELLED)
+                r->to_unmerge = false;
         if (state == JOB_CANCELLED)
                 r->due = true; /* its turn comes when nobody waits */
         else

@@ -24,6 +24,8 @@ struct engine_rule {
         struct budget budget;
         struct backoff backoff;
         struct erosion erosion;
+        enum rule_on_erosion on_erosion;
+        bool to_unmerge; /* its next turn gives back what is merged */
         sd_event_source *timer;
         bool due;
         char *complaint; /* the last one, so that it is not made at every turn */
@@ -56,6 +58,9 @@ void engine_dispatch(struct engine *e);
 
 /* Somebody waits: @j, of a rule, ends, or is done without sparing. */
 void engine_make_way(struct job *j);
+
+/* erosion-judge.c: what is merged was counted anew; rules that do not pay rest from now on. */
+void engine_judge(struct engine *e);
 
 /* pace.c: how the machine fares; what was spent until now goes to the budgets. */
 const struct conditions *engine_conditions(struct engine *e, uint64_t now_usec);

@@ -215,7 +215,9 @@ static void on_list_done(void *userdata, int error)
                 return;
         }
         report_never(j);
-        if (choose(j))
+        if (j->type == JOB_UNMERGE && j->n_targets > 0)
+                job_unmerge(j);
+        else if (j->type != JOB_UNMERGE && choose(j))
                 job_scan(j);
         else
                 job_finish(j);
@@ -252,7 +254,7 @@ static bool has_gained(const struct job *j, const struct job_target *t)
 
 void job_note_gains(struct job *j)
 {
-        for (size_t i = 0; i < j->n_targets; i++) {
+        for (size_t i = 0; i < j->n_targets && j->type != JOB_UNMERGE; i++) {
                 const struct job_target *t = &j->targets[i];
 
                 if (t->selected)

@@ -131,9 +131,13 @@ int job_new(Manager *manager, enum job_type type, struct selector *s, uid_t uid,
         return 0;
 }
 
-static enum job_type type_of(const Manager *m, const struct rule *rule, enum mechanism mechanism, bool rests)
+static enum job_type type_of(const struct engine_rule *kept, const struct rule *rule,
+                             enum mechanism mechanism)
 {
-        if (rule->merge != RULE_MERGE_YES || rests || !m->mechanisms[mechanism].works)
+        if (kept->to_unmerge)
+                return JOB_UNMERGE;
+        if (rule->merge != RULE_MERGE_YES || erosion_rests(&kept->erosion, now_usec()) ||
+            !kept->manager->mechanisms[mechanism].works)
                 return JOB_ESTIMATE;
         /* KSM cannot be told to merge pages of zeros only. */
         if (mechanism == MECHANISM_DIRECT || (mechanism == MECHANISM_KSM && !rule->zero_only))
@@ -141,8 +145,7 @@ static enum job_type type_of(const Manager *m, const struct rule *rule, enum mec
         return JOB_ESTIMATE;
 }
 
-int job_new_for_rule(Manager *manager, struct engine_rule *kept, const struct rule *rule, bool rests,
-                     struct job **ret)
+int job_new_for_rule(Manager *manager, struct engine_rule *kept, const struct rule *rule, struct job **ret)
 {
         static const enum mergemod_huge huge[] = {
                 [RULE_HUGE_PAGES_AUTO] = MERGEMOD_HUGE_AUTO,
@@ -159,7 +162,7 @@ int job_new_for_rule(Manager *manager, struct engine_rule *kept, const struct ru
                 return r;
         r = append(manager,
                    &(struct job) {
-                           .type = type_of(manager, rule, mechanism, rests),
+                           .type = type_of(kept, rule, mechanism),
                            .selector = s,
                            .mechanism = mechanism,
                            .by_rule = true,

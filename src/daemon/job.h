@@ -214,9 +214,8 @@ int job_add_target(struct job *j, struct mm_process *p, const char *unit, const 
 /* job-select.c: values -> processes. Ends in job_scan() or job_unmerge(). */
 void job_select(struct job *j);
 
-/* A new job of a rule, which waits for nobody. @rests: nothing is merged now. */
-int job_new_for_rule(Manager *manager, struct engine_rule *kept, const struct rule *rule, bool rests,
-                     struct job **ret);
+/* A new job of a rule, which waits for nobody. */
+int job_new_for_rule(Manager *manager, struct engine_rule *kept, const struct rule *rule, struct job **ret);
 
 /* job-rule.c: a rule -> processes. Ends in job_scan() or job_finish(). */
 void job_select_by_rule(struct job *j);

@@ -225,6 +225,7 @@ static void on_refreshed(void *userdata, int error)
         }
         totals_changed(m);
         manager_notify_status(m);
+        engine_judge(m->engine);
 }
 
 static int on_refresh(sd_event_source *source, uint64_t usec, void *userdata)

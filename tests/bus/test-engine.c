@@ -162,6 +162,45 @@ static void test_backs_off(void)
         children_end(c, N);
 }
 
+/* What is written to as soon as it is merged is left alone from then on, which is told once; OnErosion=unmerge
+ * gives back the rest. */
+static void test_erodes(void)
+{
+        static const char *const on_erosion[] = { "cooldown", "unmerge" };
+        struct child *c[N];
+        pid_t pids[N];
+
+        for (size_t i = 0; i < G_N_ELEMENTS(on_erosion); i++) {
+                size_t merged;
+
+                start(c, pids);
+                merged = frames_distinct(pids, N) - (N - 1) * PAGES;
+                start_daemon("ksm", "[Rule mine]\nExe=%s\nIntervalSec=1\nMinAgeSec=0\nOnErosion=%s\n", h.target,
+                             on_erosion[i]);
+                for (uint64_t end = now_usec() + PATIENCE_USEC; count_in_log("faster than merging pays") == 0;
+                     sleep_msec(50)) {
+                        g_assert_cmpuint(now_usec(), <, end);
+                        if (frames_distinct(pids, N) > merged)
+                                continue;
+                        for (size_t k = 0; k < N; k++)
+                                for (size_t p = 0; p < PAGES - 10; p++)
+                                        child_say(c[k], "write 0 %zu 9 1", p);
+                }
+                for (size_t k = 0; k < N; k++)
+                        child_say(c[k], "fill 0 77 1");
+                wait_for_turns("mine", 2);
+                if (i == 0)
+                        g_assert_cmpuint(frames_distinct(pids, N), >, merged + (N - 1) * (PAGES / 2));
+                else
+                        for (size_t k = 0; k < N; k++)
+                                frames_assert_unregistered(pids[k]);
+                g_assert_cmpuint(count_in_log("faster than merging pays"), ==, 1);
+                children_verify(c, N);
+                g_assert_cmpint(harness_daemon_stop(&h), ==, 0);
+                children_end(c, N);
+        }
+}
+
 /* Jobs that somebody asks for do not wait for a rule that waits for its share of the CPU; and rules read
  * again at any moment are followed from then on. */
 static void test_reload(void)
@@ -211,6 +250,7 @@ int main(int argc, char *argv[])
         g_test_add_func("/engine/merges", test_merges);
         g_test_add_func("/engine/leaves", test_leaves);
         g_test_add_func("/engine/backs-off", test_backs_off);
+        g_test_add_func("/engine/erodes", test_erodes);
         g_test_add_func("/engine/reload", test_reload);
         status = g_test_run();
         return harness_end(&h, status);
