@@ -25,8 +25,8 @@ static void judge(struct engine_rule *r, const struct account_figures *f)
 
         if (!erosion_judge(&r->erosion, now_usec(), &sample))
                 return;
-        log_notice("Rule \"%s\": merged pages are written to faster than merging pays, %s until now; %s, and "
-                   "nothing is merged for it for %" PRIu64 " minutes.",
+        log_notice("Rule \"%s\": merged pages are written to faster than merging pays, %s until now; %s, "
+                   "and nothing is merged for it for %" PRIu64 " minutes.",
                    r->name, FORMAT_BYTES(f->n_written * MM_PAGE_SIZE),
                    r->on_erosion == RULE_ON_EROSION_UNMERGE ? "what is left is given back"
                                                             : "what is left stays merged",

@@ -162,8 +162,8 @@ static void test_backs_off(void)
         children_end(c, N);
 }
 
-/* What is written to as soon as it is merged is left alone from then on, which is told once; OnErosion=unmerge
- * gives back the rest. */
+/* What is written to as soon as it is merged is left alone from then on, which is told once;
+ * OnErosion=unmerge gives back the rest. */
 static void test_erodes(void)
 {
         static const char *const on_erosion[] = { "cooldown", "unmerge" };
@@ -175,10 +175,10 @@ static void test_erodes(void)
 
                 start(c, pids);
                 merged = frames_distinct(pids, N) - (N - 1) * PAGES;
-                start_daemon("ksm", "[Rule mine]\nExe=%s\nIntervalSec=1\nMinAgeSec=0\nOnErosion=%s\n", h.target,
-                             on_erosion[i]);
-                for (uint64_t end = now_usec() + PATIENCE_USEC; count_in_log("faster than merging pays") == 0;
-                     sleep_msec(50)) {
+                start_daemon("ksm", "[Rule mine]\nExe=%s\nIntervalSec=1\nMinAgeSec=0\nOnErosion=%s\n",
+                             h.target, on_erosion[i]);
+                for (uint64_t end = now_usec() + PATIENCE_USEC;
+                     count_in_log("faster than merging pays") == 0; sleep_msec(50)) {
                         g_assert_cmpuint(now_usec(), <, end);
                         if (frames_distinct(pids, N) > merged)
                                 continue;
