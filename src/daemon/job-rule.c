@@ -103,6 +103,8 @@ static int add_target(struct job *j, const struct rule *rule, const struct rule_
         t = &j->targets[j->n_targets - 1];
         t->shared_cgroup = TAKE_PTR(cgroup);
         t->before = figure(j, t);
+        if (meant)
+                job_note_other_rules(j, s, t);
         t->known = (struct backoff_process) {
                 .pid = t->pid,
                 .start_ticks = t->start_ticks,

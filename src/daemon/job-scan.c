@@ -19,7 +19,6 @@
 #define PROGRESS_SCAN_MERGE 0.5
 
 static void scan_next(struct job *j);
-static void libraries_next(struct job *j);
 static void begin_part(struct job *j);
 
 /* The worker may be found dead, and the end be told, before worker_call() returns: @j may be gone then. */
@@ -144,14 +143,6 @@ static void on_group_done(void *userdata, int error)
                 job_next_part(j);
 }
 
-static const struct selector_value *library_at(const struct job *j, size_t index)
-{
-        for (size_t i = 0; i < j->selector.n_values; i++)
-                if (j->selector.values[i].kind == SELECTOR_SHLIB && index-- == 0)
-                        return &j->selector.values[i];
-        return NULL;
-}
-
 static void group(struct job *j)
 {
         union worker_packet p;
@@ -214,7 +205,7 @@ static void on_scanned(void *userdata, const union worker_packet *row)
                                             j->n_parts);
                 break;
         case WORKER_ROW_MATCHED:
-                v = library_at(j, row->matched.library);
+                v = job_library_at(j, row->matched.library);
                 if (v)
                         ((struct selector_value *) v)->seen = true;
                 break;
@@ -276,6 +267,7 @@ static void scan_slice(struct job *j)
                 p.target.pid = t->pid;
                 p.target.start_ticks = t->start_ticks;
                 p.target.exe = t->exe_id;
+                p.target.other_rules = t->other_rules;
                 p.target.from = j->from;
                 p.target.slice_usec = j->slice_usec;
                 j->from = 0;
@@ -293,35 +285,10 @@ static void scan_next(struct job *j)
         job_pace(j, 0, scan_slice);
 }
 
-static void on_library_done(void *userdata, int error)
+static void begin_scan(struct job *j)
 {
-        struct job *j = userdata;
-
-        if (error < 0) {
-                fail_call(j, error);
-                return;
-        }
-        j->next++;
-        libraries_next(j);
-}
-
-static void libraries_next(struct job *j)
-{
-        const struct selector_value *v = library_at(j, j->next);
-        union worker_packet p;
-        int r;
-
-        if (!v) {
-                j->next = 0;
-                scan_next(j);
-                return;
-        }
-        worker_packet_init(&p, WORKER_LIBRARY, sizeof(p.library));
-        p.library.file = v->file;
-        worker_packet_text(&p, v->text);
-        r = job_call(j, &p, -1, NULL, on_library_done);
-        if (r < 0)
-                fail_call(j, r);
+        j->next = 0;
+        scan_next(j);
 }
 
 static void on_begun(void *userdata, int error)
@@ -332,8 +299,7 @@ static void on_begun(void *userdata, int error)
                 fail_call(j, error);
                 return;
         }
-        j->next = 0;
-        libraries_next(j);
+        job_libraries(j, begin_scan);
 }
 
 static void begin_part(struct job *j)

@@ -43,6 +43,7 @@ struct job_target {
         char *shared_cgroup;
         struct backoff_process known;
         uint64_t before;
+        struct worker_other_rules other_rules;
         bool registered; /* has memory in KSM's hands, whoever put it there */
         bool strayed;    /* what we put there has become another domain's */
 };
@@ -85,6 +86,7 @@ struct job {
         unsigned left_out; /* RULE_OWNER_* */
         enum mergemod_huge huge;
         uint64_t round; /* as in backoff.h */
+        void (*libraries_then)(struct job *j);
         uint64_t n_never_pages; /* merged, of processes that are never to be */
 
         /* Only so fast: what waits for its time, and for how much of it. */
@@ -224,6 +226,12 @@ void job_note_gains(struct job *j);
 
 /* engine.c: a turn is over; the job still has all it found. */
 void engine_turn_ended(struct job *j, enum job_state state);
+
+/* job-library.c: tells the worker which libraries a round is about, then calls @then. */
+void job_libraries(struct job *j, void (*then)(struct job *j));
+const struct selector_value *job_library_at(const struct job *j, size_t index);
+/* Which other rules may decide about libraries of @t, @s's process. */
+void job_note_other_rules(struct job *j, const struct rule_subject *s, struct job_target *t);
 
 /* pace.c: calls @then when the job may go on, which is at once but for jobs of rules. What cannot be cut
  * into slices says how long it takes. */

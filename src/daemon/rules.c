@@ -133,6 +133,11 @@ static bool is_before(const struct rule *a, const struct rule *b, const struct r
         return true;
 }
 
+bool rule_decides_before(const struct rule *a, const struct rule *b, const struct rule_subject *s)
+{
+        return is_before(a, b, s, NULL);
+}
+
 static const struct rule *decide(const struct conf *c, const struct rule_subject *s, const char *library)
 {
         const struct rule *best = NULL;

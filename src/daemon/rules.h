@@ -33,6 +33,10 @@ bool rule_match_process(const struct rule *r, const struct rule_subject *s);
 /* Whether @r is about the library at @path; true without Shlib=. */
 bool rule_match_library(const struct rule *r, const char *path);
 
+/* Both match @s. Whether @a, which comes later in the configuration, decides rather than @b about memory of
+ * a library that their patterns fit equally well. */
+bool rule_decides_before(const struct rule *a, const struct rule *b, const struct rule_subject *s);
+
 /* Whether @pattern, a name as in mm_library_name_match() or a pattern of names or paths, means @path. */
 bool library_pattern_match(const char *pattern, const char *path);
 

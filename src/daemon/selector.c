@@ -80,12 +80,18 @@ int selector_add(struct selector *s, enum selector_kind kind, const char *text, 
         return 0;
 }
 
+size_t selector_count(const struct selector *s, enum selector_kind kind)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < s->n_values; i++)
+                n += s->values[i].kind == kind;
+        return n;
+}
+
 bool selector_has(const struct selector *s, enum selector_kind kind)
 {
-        for (size_t i = 0; i < s->n_values; i++)
-                if (s->values[i].kind == kind)
-                        return true;
-        return false;
+        return selector_count(s, kind) > 0;
 }
 
 bool selector_is_empty(const struct selector *s)

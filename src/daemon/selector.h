@@ -59,6 +59,7 @@ void selector_done(struct selector *s);
  * may carry the mount point. */
 int selector_add(struct selector *s, enum selector_kind kind, const char *text, pid_t pid);
 
+size_t selector_count(const struct selector *s, enum selector_kind kind);
 bool selector_has(const struct selector *s, enum selector_kind kind);
 
 /* Neither a value nor "all". */

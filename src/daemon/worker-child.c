@@ -160,7 +160,7 @@ static int call(struct worker_child *w, union worker_packet *p, int fd)
                         mm_device_sweep(w->device);
                 return round_begin(&w->round, w->proc_fd, &p->begin);
         case WORKER_LIBRARY:
-                return round_add_library(&w->round, &p->library.file,
+                return round_add_library(&w->round, &p->library,
                                          worker_packet_get_text(p, sizeof(p->library)));
         case WORKER_SCAN:
                 return round_scan(w, &p->target, worker_packet_get_text(p, sizeof(p->target)),

@@ -46,6 +46,8 @@ struct round_target {
 struct round_library {
         struct mm_file_id file; /* known, or by name */
         char *name;
+        bool others, never; /* another rule's, which may decide about it */
+        uint32_t rule;
 };
 
 struct round {
@@ -60,6 +62,7 @@ struct round {
         bool tell_groups;
         struct round_library *libraries;
         size_t n_libraries;
+        bool all_libraries; /* none was asked for */
         struct round_target *targets; /* by ascending index, with gaps */
         size_t n_targets;
         struct round_owner *owners;
@@ -97,7 +100,7 @@ bool worker_child_slice_is_over(const struct worker_child *w);
 
 /* worker-round.c */
 int round_begin(struct round *r, int proc_fd, const struct worker_begin *begin);
-int round_add_library(struct round *r, const struct mm_file_id *file, const char *name);
+int round_add_library(struct round *r, const struct worker_library *library, const char *name);
 void round_done(struct round *r);
 /* The line of figures that @range of @t counts for. A heap is that of its program, @exe. */
 int round_range_owner(struct round *r, const struct mm_range *range, const struct worker_target *t,

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "lib/procfs.h"
+#include "shared/rule.h"
 
 /* What the service and its worker tell each other, on a SOCK_SEQPACKET socketpair between two
  * processes of one program: plain structs, one a packet, a string behind them where it says so.
@@ -106,6 +107,15 @@ struct worker_begin {
 struct worker_library {
         struct worker_header header;
         struct mm_file_id file; /* known: this file; else by name */
+        /* Or one of another rule's, which may decide about it; by its place in the configuration. */
+        uint32_t rule;
+        uint8_t others, never;
+};
+
+/* Rules about libraries, by their place: those that match the process, and of them those that come first
+ * where their pattern matches as well as one's own. */
+struct worker_other_rules {
+        uint8_t applies[RULES_MAX / 8], first[RULES_MAX / 8];
 };
 
 struct worker_target {
@@ -115,6 +125,7 @@ struct worker_target {
         int32_t pid;
         uint64_t start_ticks;
         struct mm_file_id exe;
+        struct worker_other_rules other_rules;
         uint64_t from;       /* go on at this address */
         uint64_t slice_usec; /* stop when so much CPU time is used; 0: go on to the end */
         char text[];         /* path of the program */

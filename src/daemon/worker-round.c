@@ -52,10 +52,11 @@ int round_begin(struct round *r, int proc_fd, const struct worker_begin *begin)
         r->use_zero_pages = begin->use_zero_pages;
         r->tell_groups = begin->tell_groups;
         r->left_out = begin->left_out;
+        r->all_libraries = true;
         return 0;
 }
 
-int round_add_library(struct round *r, const struct mm_file_id *file, const char *name)
+int round_add_library(struct round *r, const struct worker_library *library, const char *name)
 {
         struct round_library *libraries;
         char *copy;
@@ -67,7 +68,14 @@ int round_add_library(struct round *r, const struct mm_file_id *file, const char
         copy = strdup(name);
         if (!copy)
                 return -ENOMEM;
-        r->libraries[r->n_libraries++] = (struct round_library) { .file = *file, .name = copy };
+        r->libraries[r->n_libraries++] = (struct round_library) {
+                .file = library->file,
+                .name = copy,
+                .others = library->others,
+                .never = library->never,
+                .rule = library->rule,
+        };
+        r->all_libraries = r->all_libraries && library->others;
         return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "daemon/rules.h"
 #include "daemon/worker-child.h"
 #include "lib/vmflags.h"
+#include "shared/pattern.h"
 
 /* Everything that is known of one process while it is looked at. */
 struct look {
@@ -85,21 +86,46 @@ static bool owner_is_file(uint8_t owner)
         return owner == MM_OWNER_LIBRARY || owner == MM_OWNER_PROGRAM || owner == MM_OWNER_FILE;
 }
 
-/* Whether the libraries asked for include this range's; each that does is reported. */
-static bool match_libraries(struct round *r, const struct mm_range *range, bool *seen)
+static bool has(const uint8_t *set, uint32_t i)
 {
-        bool match = r->n_libraries == 0;
+        return i < RULES_MAX && (set[i / 8] & 1U << i % 8) != 0;
+}
 
-        if (match || (range->owner != MM_OWNER_LIBRARY && range->owner != MM_OWNER_PROGRAM))
-                return match;
+/* How well @l says what the range's library is called; 0: not at all. */
+static unsigned rank(const struct round_library *l, const struct mm_range *range)
+{
+        if (mm_file_id_known(&l->file))
+                return mm_file_id_equal(&l->file, &range->file) ? 2 : 0;
+        if (!library_pattern_match(l->name, range->name))
+                return 0;
+        return pattern_is_glob(l->name) ? 1 : 2;
+}
+
+/* Whether the libraries asked for include this range's, and no other rule decides about it; each that does
+ * is reported. */
+static bool match_libraries(struct round *r, const struct mm_range *range,
+                            const struct worker_other_rules *others, bool *seen)
+{
+        unsigned best = 0;
+
+        if (range->owner != MM_OWNER_LIBRARY && range->owner != MM_OWNER_PROGRAM)
+                return r->all_libraries;
+        for (size_t i = 0; i < r->n_libraries; i++) {
+                unsigned fits = r->libraries[i].others ? 0 : rank(&r->libraries[i], range);
+
+                seen[i] = seen[i] || fits > 0;
+                best = MAX(best, fits);
+        }
+        if (best == 0 && !r->all_libraries)
+                return false;
         for (size_t i = 0; i < r->n_libraries; i++) {
                 const struct round_library *l = &r->libraries[i];
+                unsigned fits = l->others && has(others->applies, l->rule) ? rank(l, range) : 0;
 
-                if (mm_file_id_known(&l->file) ? mm_file_id_equal(&l->file, &range->file)
-                                               : library_pattern_match(l->name, range->name))
-                        match = seen[i] = true;
+                if (fits > best || (fits > 0 && (l->never || (fits == best && has(others->first, l->rule)))))
+                        return false;
         }
-        return match;
+        return true;
 }
 
 static int add_target(struct round *r, const struct worker_target *t, struct round_target **ret)
@@ -236,7 +262,7 @@ static int scan_ranges(struct scanning *s, const struct look *l)
                 const struct mm_range *range = &l->ranges[i];
 
                 if (range->end <= s->t->from || !owner_is_looked_at(&s->w->round, range->owner) ||
-                    !match_libraries(&s->w->round, range, s->seen))
+                    !match_libraries(&s->w->round, range, &s->t->other_rules, s->seen))
                         continue;
                 s->row->matched = true;
                 while (next < l->n_flags && l->flags[next].end <= range->start)

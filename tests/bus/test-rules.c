@@ -329,8 +329,10 @@ static void test_settings(void)
                 g_assert_cmpint(sd_bus_message_exit_container(reply), >=, 0);
         }
         sd_bus_message_unref(reply);
-        expected = g_strdup_printf("[Daemon] LogMask=3 %1$s:2\n[Rule a] Comm=x %1$s:4\n"
-                                   "[Rule a] Comm=y %1$s:4\n[Rule a] IntervalSec=1min %1$s:6\n", h.config);
+        /* The last one is the harness's. */
+        expected = g_strdup_printf("[Daemon] Automatic=no %1$s:9\n[Daemon] LogMask=3 %1$s:2\n"
+                                   "[Rule a] Comm=x %1$s:4\n[Rule a] Comm=y %1$s:4\n"
+                                   "[Rule a] IntervalSec=1min %1$s:6\n", h.config);
         g_assert_cmpstr(s->str, ==, expected);
         /* 15 of [Daemon] and [KSM], 10 and 9 of the rules. */
         g_assert_cmpuint(n_default, ==, 34);
