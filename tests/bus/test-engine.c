@@ -82,7 +82,7 @@ static void test_merges(void)
         for (uint64_t end = now_usec() + PATIENCE_USEC;
              frames_distinct(pids, N) + (N - 1) * PAGES > before; sleep_msec(50))
                 g_assert_cmpuint(now_usec(), <, end);
-        wait_for_log("Rule \"mine\": 1", 1);
+        wait_for_log("pages merged, ", 1);
         children_verify(c, N);
         g_assert_cmpuint(manager_figure(h.bus, "RegisteredProcesses", 'u'), ==, N);
 
