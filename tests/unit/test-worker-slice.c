@@ -5,8 +5,8 @@
 #include "target.h"
 #include "worker-rounds.h"
 
-/* What a rule's turn asks of the worker: to stop after a while and to go on, and to leave out what is not the
- * rule's. */
+/* What a rule's turn asks of the worker: to stop after a while and to go on, and to leave out what is not
+ * the rule's. */
 
 static void have_a_lot(void *userdata)
 {
