@@ -26,6 +26,19 @@ static struct account_process *add_process(struct account *a, pid_t pid, uint64_
         return processes[i] = p;
 }
 
+static void set_rule(struct account *a, struct account_process *p, const char *name)
+{
+        static const struct mm_file_id none = {};
+
+        if (p->rule && streq(p->rule->name, name))
+                return;
+        if (p->rule)
+                p->rule->n_users--;
+        p->rule = account_line(&a->rules, 0, &none, name);
+        if (p->rule)
+                p->rule->n_users++;
+}
+
 static void forget_candidates(struct account_figures *f)
 {
         f->n_present = f->n_candidates = f->n_candidate_zero = 0;
@@ -70,6 +83,8 @@ struct account_process *account_look_at(struct account *a, const struct account_
                 return p;
         p->look = a->look;
         p->figures.last_scan_usec = look->now_usec;
+        if (look->rule)
+                set_rule(a, p, look->rule);
         /* A look at some owners' memory says nothing about the rest. */
         if (look->whole)
                 forget_found(a, p);

@@ -141,6 +141,19 @@ void account_update(struct account *a, const struct registry *ksm, const struct 
         a->total = total;
 }
 
+void account_rule_figures(const struct account *a, const char *rule, struct account_figures *ret)
+{
+        struct account_figures sum = {};
+
+        for (size_t i = 0; i < a->rules.n; i++)
+                if (streq(a->rules.items[i]->name, rule))
+                        account_figures_add(&sum, &a->rules.items[i]->past);
+        for (size_t i = 0; i < a->n_processes; i++)
+                if (a->processes[i]->rule && streq(a->processes[i]->rule->name, rule))
+                        account_figures_add(&sum, &a->processes[i]->figures);
+        *ret = sum;
+}
+
 void account_owners_clear(struct account *a)
 {
         for (size_t i = 0; i < a->owners.n; i++) {

@@ -11,6 +11,11 @@ static void process_free(struct account *a, struct account_process *p)
 {
         for (size_t i = 0; i < p->n_parts; i++)
                 p->parts[i].owner->n_users--;
+        if (p->rule) {
+                p->rule->past.n_written += p->figures.n_written;
+                p->rule->past.cpu_nsec += p->figures.cpu_nsec;
+                p->rule->n_users--;
+        }
         a->n_parts -= p->n_parts;
         a->n_places -= p->n_places;
         free(p->parts);
@@ -31,6 +36,7 @@ void account_done(struct account *a)
                 process_free(a, a->processes[i]);
         free(a->processes);
         lines_done(&a->owners);
+        lines_done(&a->rules);
         *a = (struct account) {};
 }
 
@@ -113,7 +119,7 @@ void account_pass_end(struct account *a, uint64_t pass)
                         process_free(a, a->processes[i]);
         a->n_processes = n;
 
-        /* Owners that nobody names any more. */
+        /* Owners that nobody names any more. Rules are few, and what they have spent stays known. */
         n = 0;
         for (size_t i = 0; i < a->owners.n; i++)
                 if (a->owners.items[i]->n_users > 0)

@@ -30,14 +30,15 @@ struct account_figures {
         uint64_t last_scan_usec;                 /* realtime; the latest */
 };
 
-/* An owner of memory. */
+/* An owner or a rule. */
 struct account_line {
-        uint32_t kind;          /* enum mm_owner_kind */
-        struct mm_file_id file; /* if known; else the name tells it from others */
+        uint32_t kind;          /* of an owner, enum mm_owner_kind */
+        struct mm_file_id file; /* of an owner, if known; else the name tells it from others */
         char *name;
-        size_t n_users;             /* parts that name it, and whoever holds it */
-        struct account_figures sum; /* over the processes added since it was cleared */
-        uint32_t n_processes;       /* of them, those that have it */
+        size_t n_users;              /* parts or processes that name it, and whoever holds it */
+        struct account_figures past; /* of those who have ended, what is summed up */
+        struct account_figures sum;  /* of an owner: over the processes added since it was cleared */
+        uint32_t n_processes;        /* of them, those that have it */
 };
 
 struct account_lines {
@@ -64,6 +65,7 @@ struct account_process {
         uint64_t start_ticks;
         uint64_t seen;
         uint32_t look;
+        struct account_line *rule; /* NULL: none */
         struct account_part *parts;
         size_t n_parts;
         struct account_place *places; /* ascending */
@@ -75,7 +77,7 @@ struct account_process {
 struct account {
         struct account_process **processes; /* by pid, then age */
         size_t n_processes;
-        struct account_lines owners;
+        struct account_lines owners, rules;
         size_t n_parts, n_places;
         uint64_t clock; /* of passes over all processes */
         uint32_t look;  /* number of the last one */
@@ -86,7 +88,7 @@ void account_done(struct account *a);
 
 struct account_process *account_find(const struct account *a, pid_t pid, uint64_t start_ticks);
 
-/* An owner's line, made if it is new and there is room; NULL if not. */
+/* An owner's or rule's line, made if it is new and there is room; NULL if not. */
 struct account_line *account_line(struct account_lines *lines, uint32_t kind, const struct mm_file_id *file,
                                   const char *name);
 
@@ -102,7 +104,8 @@ void account_look_begin(struct account *a);
 struct account_look {
         pid_t pid;
         uint64_t start_ticks;
-        bool whole; /* all its memory was looked at, not only some owners' */
+        const char *rule; /* that it was looked at for; NULL: none */
+        bool whole;       /* all its memory was looked at, not only some owners' */
         uint64_t now_usec;
 };
 /* The process in this look; NULL if there is no room. */
@@ -127,6 +130,8 @@ void account_counted(struct account *a, enum registry_kind kind, pid_t pid, uint
  * pages of one registry save is the same for each. */
 void account_update(struct account *a, const struct registry *ksm, const struct registry *direct,
                     uint64_t cpu_nsec);
+/* All of a rule's processes, and what it has spent for those that have ended. */
+void account_rule_figures(const struct account *a, const char *rule, struct account_figures *ret);
 void account_figures_add(struct account_figures *sum, const struct account_figures *f);
 /* Sums of owners over some processes. */
 void account_owners_clear(struct account *a);

@@ -59,6 +59,7 @@ static struct account_process *look_at(struct fixture *f, pid_t pid, bool whole)
                                &(struct account_look) {
                                        .pid = pid,
                                        .start_ticks = 1,
+                                       .rule = pid % 2 ? "odd" : NULL,
                                        .whole = whole,
                                        .now_usec = 77,
                                });
@@ -92,7 +93,7 @@ static void count(struct fixture *f, enum registry_kind kind, pid_t pid, uint64_
 /* Each way of adding up comes to the total, which is what the registries say. */
 static void check_sums(struct fixture *f)
 {
-        struct account_figures rest = f->account.total, processes = {}, owners = {};
+        struct account_figures rest = f->account.total, processes = {}, owners = {}, rule;
         const struct account_figures *t = &f->account.total;
         uint64_t gross = 0, metadata = 0;
 
@@ -136,6 +137,9 @@ static void check_sums(struct fixture *f)
         account_figures_subtract(&rest, &processes);
         account_figures_add(&rest, &processes);
         g_assert_cmpmem(&rest, sizeof(rest), t, sizeof(*t));
+        account_rule_figures(&f->account, "odd", &rule);
+        g_assert_cmpuint(rule.n_candidates, <=, processes.n_candidates);
+        g_assert_cmpuint(rule.n_written, <=, t->n_written);
 }
 
 static void test_found(struct fixture *f, const void *data)
@@ -161,6 +165,8 @@ static void test_found(struct fixture *f, const void *data)
         g_assert_cmpuint(libm->n_processes, ==, 1);
         g_assert_cmpuint(account_find(&f->account, 1, 1)->figures.n_candidates, ==, 19);
         g_assert_cmpuint(account_find(&f->account, 1, 1)->figures.last_scan_usec, ==, 77);
+        g_assert_cmpstr(account_find(&f->account, 1, 1)->rule->name, ==, "odd");
+        g_assert_null(account_find(&f->account, 2, 1)->rule);
 
         /* A look at one library leaves the others' figures; a whole one does not. */
         account_look_begin(&f->account);
@@ -260,6 +266,7 @@ static void test_ksm_zero(struct fixture *f, const void *data)
 
 static void test_spent(struct fixture *f, const void *data)
 {
+        struct account_figures rule;
         struct account_process *p;
 
         account_look_begin(&f->account);
@@ -275,6 +282,17 @@ static void test_spent(struct fixture *f, const void *data)
         account_spend(&f->account, 5000);
         update(f);
         g_assert_cmpuint(p->figures.cpu_nsec, ==, 250);
+
+        /* A rule keeps what was spent for those who have ended. */
+        account_rule_figures(&f->account, "odd", &rule);
+        g_assert_cmpuint(rule.cpu_nsec, ==, 250);
+        g_assert_cmpuint(rule.n_candidates, ==, 10);
+        account_pass_end(&f->account, account_pass_begin(&f->account));
+        update(f);
+        check_sums(f);
+        account_rule_figures(&f->account, "odd", &rule);
+        g_assert_cmpuint(rule.cpu_nsec, ==, 250);
+        g_assert_cmpuint(rule.n_candidates, ==, 0);
 }
 
 static void test_ended(struct fixture *f, const void *data)
