@@ -283,7 +283,7 @@ int manager_apply_conf(Manager *m, struct conf *c)
         *c = before;
         apply_log_level(m);
         limit_frames(m, m->conf.max_frames);
-        return 0;
+        return engine_reload(m->engine);
 }
 
 int manager_reload(Manager *m)
@@ -295,8 +295,6 @@ int manager_reload(Manager *m)
         r = manager_load_conf(m, NULL, &c);
         if (r >= 0)
                 r = manager_apply_conf(m, &c);
-        if (r >= 0)
-                r = engine_reload(m->engine);
         if (r >= 0)
                 log_info("Configuration read again.");
         else
