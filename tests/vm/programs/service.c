@@ -13,7 +13,9 @@
 #define ADDRESS "unix:path=/tmp/bus"
 #define ATTEMPTS 600
 
-static void write_file(const char *path, const char *text) {
+static bool logs;
+
+void service_write(const char *path, const char *text) {
         FILE *f = fopen(path, "we");
 
         check(f && fputs(text, f) >= 0 && fclose(f) == 0);
@@ -24,6 +26,8 @@ static pid_t start(char *const argv[]) {
 
         check(pid >= 0);
         if (pid == 0) {
+                if (logs)
+                        check(freopen(SERVICE_LOG, "a", stderr));
                 execv(argv[0], argv);
                 _exit(127);
         }
@@ -35,7 +39,7 @@ static bool answers(void) {
 }
 
 void service_start_daemon(struct service *service) {
-        char *const argv[] = { "./mergememd", "--bus=" ADDRESS, "--config=/tmp/mergememd.conf", NULL };
+        char *const argv[] = { "./mergememd", "--bus=" ADDRESS, "--config=" SERVICE_CONF, NULL };
 
         service->daemon = start(argv);
         for (int i = 0; i < ATTEMPTS && !answers(); i++) {
@@ -46,15 +50,15 @@ void service_start_daemon(struct service *service) {
         check(answers());
 }
 
-struct service service_start(void) {
+static struct service start_both(const char *conf) {
         char *const argv[] = { "./dbus-daemon", "--nofork", "--nosyslog", "--config-file=/tmp/bus.conf",
                                NULL };
         struct service service;
 
         unlink("/tmp/bus");
         mkdir("/tmp/run", 0700);
-        write_file("/tmp/mergememd.conf", "[Daemon]\nAutomatic=no\n");
-        write_file("/tmp/bus.conf",
+        service_write(SERVICE_CONF, conf);
+        service_write("/tmp/bus.conf",
                    "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\"\n"
                    " \"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\">\n"
                    "<busconfig><listen>" ADDRESS "</listen><auth>EXTERNAL</auth>\n"
@@ -67,6 +71,28 @@ struct service service_start(void) {
                 usleep(100000);
         service_start_daemon(&service);
         return service;
+}
+
+struct service service_start(void) {
+        return start_both("[Daemon]\nAutomatic=no\n");
+}
+
+struct service service_start_with(const char *conf) {
+        unlink(SERVICE_LOG);
+        logs = true;
+        return start_both(conf);
+}
+
+size_t service_said(const char *what) {
+        char line[1024];
+        size_t n = 0;
+        FILE *f = fopen(SERVICE_LOG, "re");
+
+        check(f);
+        while (fgets(line, sizeof(line), f))
+                n += strstr(line, what) != NULL;
+        fclose(f);
+        return n;
 }
 
 void service_end(struct service *service) {

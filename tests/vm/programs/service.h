@@ -9,10 +9,20 @@ struct service {
         pid_t bus, daemon;
 };
 
+/* Does nothing by itself. */
 struct service service_start(void);
+/* With the text of a configuration; what it says goes to SERVICE_LOG. */
+struct service service_start_with(const char *conf);
 /* Another daemon on the same bus. */
 void service_start_daemon(struct service *service);
 void service_end(struct service *service);
+
+#define SERVICE_CONF "/tmp/mergememd.conf"
+#define SERVICE_LOG "/tmp/mergememd.log"
+
+void service_write(const char *path, const char *text);
+/* How often it has said so. */
+size_t service_said(const char *what);
 
 /* What mergememctl says, to be freed. It has to succeed. */
 char *ctl(const char *format, ...) __attribute__((__format__(__printf__, 1, 2)));
