@@ -18,6 +18,7 @@ enum {
         OPTION_COMM,
         OPTION_EXE,
         OPTION_FORCE,
+        OPTION_HUGE_PAGES,
         OPTION_JSON,
         OPTION_LIMIT,
         OPTION_MECHANISM,
@@ -55,6 +56,8 @@ const struct option_info option_table[] = {
           "Who may share: user, cgroup, system" },
         { "mechanism", OPTION_MECHANISM, "NAME", false, OPTION_GROUP_JOB, SCANNING,
           "auto, direct, ksm or observe" },
+        { "huge-pages", OPTION_HUGE_PAGES, "MODE", false, OPTION_GROUP_JOB, VERB_MERGE | VERB_ENABLE,
+          "direct: auto, keep or split them" },
         { "force", OPTION_FORCE, NULL, false, OPTION_GROUP_JOB, VERB_UNMERGE,
           "Go on although memory may not suffice" },
         { "limit", OPTION_LIMIT, "N", false, OPTION_GROUP_JOB,
@@ -139,6 +142,8 @@ static int option_apply(struct options *o, int id, const char *value)
                 return selector_set_trust(&o->what, value);
         case OPTION_MECHANISM:
                 return selector_set_mechanism(&o->what, value);
+        case OPTION_HUGE_PAGES:
+                return selector_set_huge_pages(&o->what, value);
         case OPTION_FORCE:
                 o->what.force = true;
                 return 0;

@@ -79,5 +79,7 @@ int rule_append(const struct selector *s, sd_bus_message *m)
                 r = sd_bus_message_append(m, "{sv}", "TrustDomain", "s", s->trust);
         if (r >= 0 && s->mechanism)
                 r = sd_bus_message_append(m, "{sv}", "Mechanism", "s", s->mechanism);
+        if (r >= 0 && s->huge_pages)
+                r = sd_bus_message_append(m, "{sv}", "HugePages", "s", s->huge_pages);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }

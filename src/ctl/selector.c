@@ -124,6 +124,14 @@ int selector_set_mechanism(struct selector *s, const char *value)
         return 0;
 }
 
+int selector_set_huge_pages(struct selector *s, const char *value)
+{
+        if (rule_huge_pages_from_string(value) == RULE_HUGE_PAGES_INVALID_)
+                return -EINVAL;
+        s->huge_pages = value;
+        return 0;
+}
+
 bool selector_is_empty(const struct selector *s)
 {
         for (size_t kind = 0; kind < SELECTOR_KIND_MAX_; kind++)
@@ -226,6 +234,11 @@ int selector_append(const struct selector *s, sd_bus_message *m)
         }
         if (s->mechanism) {
                 r = sd_bus_message_append(m, "{sv}", "mechanism", "s", s->mechanism);
+                if (r < 0)
+                        return r;
+        }
+        if (s->huge_pages) {
+                r = sd_bus_message_append(m, "{sv}", "huge-pages", "s", s->huge_pages);
                 if (r < 0)
                         return r;
         }

@@ -29,6 +29,7 @@ struct selector {
         bool others;
         const char *trust;     /* NULL: the service's default */
         const char *mechanism; /* NULL: the service's choice */
+        const char *huge_pages; /* NULL: as for mechanism */
 };
 
 /* All: 0, -EINVAL for what cannot be such a value, -ENOMEM. Relative paths are completed, never
@@ -37,6 +38,7 @@ int selector_add(struct selector *s, enum selector_kind kind, const char *value)
 int selector_add_pid(struct selector *s, const char *value);
 int selector_set_trust(struct selector *s, const char *value);
 int selector_set_mechanism(struct selector *s, const char *value);
+int selector_set_huge_pages(struct selector *s, const char *value);
 
 /* Whether nothing narrows down the processes and --all was not given either. */
 bool selector_is_empty(const struct selector *s);

@@ -74,6 +74,14 @@ static void print_headline(FILE *f, const struct result *s)
                         FORMAT_BYTES((s->duplicate_frames - s->saved_frames) * page));
 }
 
+/* The service's words for what --huge-pages= could change. */
+static void print_hint(const struct output *out, const struct tallies *refused)
+{
+        for (size_t i = 0; i < refused->n && out->legend; i++)
+                if (streq(refused->items[i].text, "in an area with huge pages"))
+                        fputs("With --huge-pages=split huge pages are taken apart.\n", out->file);
+}
+
 int merge_print(const struct options *o, const struct output *out, const struct job_status *status)
 {
         const struct result *s = &status->result;
@@ -84,6 +92,7 @@ int merge_print(const struct options *o, const struct output *out, const struct 
         report_state(out, status);
         print_headline(out->file, s);
         report_tallies(out, "Not merged", &s->refused, "page", "pages");
+        print_hint(out, &s->refused);
         report_scanned(out, s);
         report_stop(out, s);
         return report_domains(out, &s->domains);

@@ -96,6 +96,12 @@ static int append(Manager *manager, const struct job *initial, struct job **ret)
         return 0;
 }
 
+static const enum mergemod_huge huge_pages[] = {
+        [RULE_HUGE_PAGES_AUTO] = MERGEMOD_HUGE_AUTO,
+        [RULE_HUGE_PAGES_KEEP] = MERGEMOD_HUGE_KEEP,
+        [RULE_HUGE_PAGES_SPLIT] = MERGEMOD_HUGE_SPLIT,
+};
+
 int job_new(Manager *manager, enum job_type type, struct selector *s, uid_t uid, sd_bus_message *m,
             struct job **ret)
 {
@@ -113,7 +119,7 @@ int job_new(Manager *manager, enum job_type type, struct selector *s, uid_t uid,
                            .type = type,
                            .selector = *s,
                            .mechanism = s->mechanism,
-                           .huge = MERGEMOD_HUGE_AUTO,
+                           .huge = huge_pages[s->huge_pages],
                            .uid = uid,
                            .call = m,
                    },
@@ -147,11 +153,6 @@ static enum job_type type_of(const struct engine_rule *kept, const struct rule *
 
 int job_new_for_rule(Manager *manager, struct engine_rule *kept, const struct rule *rule, struct job **ret)
 {
-        static const enum mergemod_huge huge[] = {
-                [RULE_HUGE_PAGES_AUTO] = MERGEMOD_HUGE_AUTO,
-                [RULE_HUGE_PAGES_KEEP] = MERGEMOD_HUGE_KEEP,
-                [RULE_HUGE_PAGES_SPLIT] = MERGEMOD_HUGE_SPLIT,
-        };
         enum mechanism mechanism =
                 rule->mechanism == MECHANISM_AUTO ? manager->mechanism : rule->mechanism;
         _cleanup_(selector_done) struct selector s = { .trust = rule->trust };
@@ -170,7 +171,7 @@ int job_new_for_rule(Manager *manager, struct engine_rule *kept, const struct ru
                            .include_private = rule_names_processes(rule),
                            .zero_only = rule->zero_only,
                            .left_out = ~rule_owners(rule),
-                           .huge = huge[rule->huge_pages],
+                           .huge = huge_pages[rule->huge_pages],
                    },
                    ret);
         if (r >= 0)

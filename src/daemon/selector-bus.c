@@ -83,6 +83,12 @@ static int read_option(sd_bus_message *m, struct selector *s, const char *key, s
                 return s->trust == TRUST_INVALID_ ? bad(error, key, "not \"user\", \"cgroup\" or \"system\"")
                                                   : 0;
         }
+        if (streq(key, "huge-pages")) {
+                s->huge_pages = rule_huge_pages_from_string(text);
+                return s->huge_pages == RULE_HUGE_PAGES_INVALID_
+                               ? bad(error, key, "not \"auto\", \"keep\" or \"split\"")
+                               : 0;
+        }
         s->mechanism = mechanism_from_string(text);
         return s->mechanism == MECHANISM_INVALID_ ? bad(error, key, "not \"direct\", \"ksm\" or \"observe\"")
                                                   : 0;
@@ -97,7 +103,7 @@ static const char *signature_of(struct selector *s, const char *key)
                 return kind == SELECTOR_PID ? "au" : "as";
         if (flag_of(s, key))
                 return "b";
-        return streq(key, "trust") || streq(key, "mechanism") ? "s" : NULL;
+        return streq(key, "trust") || streq(key, "mechanism") || streq(key, "huge-pages") ? "s" : NULL;
 }
 
 static int read_entry(sd_bus_message *m, struct selector *s, sd_bus_error *error)

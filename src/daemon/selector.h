@@ -45,6 +45,7 @@ struct selector {
         uid_t owner;
         enum trust trust;
         enum mechanism mechanism;  /* MECHANISM_AUTO: what the service has chosen */
+        enum rule_huge_pages huge_pages;
         struct mm_file_id user_ns; /* the service's own */
 };
 

@@ -182,18 +182,12 @@ static int parse_owners(const struct conf_item *item, const char *value, void *f
 
 static int parse_huge_pages(const struct conf_item *item, const char *value, void *field)
 {
-        static const char *const names[] = {
-                [RULE_HUGE_PAGES_AUTO] = "auto",
-                [RULE_HUGE_PAGES_KEEP] = "keep",
-                [RULE_HUGE_PAGES_SPLIT] = "split",
-        };
+        enum rule_huge_pages huge_pages = rule_huge_pages_from_string(value);
 
-        for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                if (streq(names[i], value)) {
-                        *(enum rule_huge_pages *) field = (enum rule_huge_pages) i;
-                        return 0;
-                }
-        return -EINVAL;
+        if (huge_pages == RULE_HUGE_PAGES_INVALID_)
+                return -EINVAL;
+        *(enum rule_huge_pages *) field = huge_pages;
+        return 0;
 }
 
 static int parse_on_erosion(const struct conf_item *item, const char *value, void *field)

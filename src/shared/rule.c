@@ -52,6 +52,20 @@ enum trust trust_from_string(const char *s)
         return TRUST_INVALID_;
 }
 
+enum rule_huge_pages rule_huge_pages_from_string(const char *s)
+{
+        static const char *const names[] = {
+                [RULE_HUGE_PAGES_AUTO] = "auto",
+                [RULE_HUGE_PAGES_KEEP] = "keep",
+                [RULE_HUGE_PAGES_SPLIT] = "split",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (streq(names[i], s))
+                        return (enum rule_huge_pages) i;
+        return RULE_HUGE_PAGES_INVALID_;
+}
+
 const char *rule_merge_to_string(enum rule_merge merge)
 {
         return merge_names[merge];

@@ -70,7 +70,9 @@ enum rule_huge_pages {
         RULE_HUGE_PAGES_KEEP,
         RULE_HUGE_PAGES_SPLIT,
         RULE_HUGE_PAGES_MAX_,
+        RULE_HUGE_PAGES_INVALID_ = -1,
 };
+enum rule_huge_pages rule_huge_pages_from_string(const char *s);
 
 enum rule_on_erosion {
         RULE_ON_EROSION_COOLDOWN,

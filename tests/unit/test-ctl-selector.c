@@ -63,6 +63,7 @@ static void test_refused(void)
         g_assert_cmpint(selector_add_pid(&s, "99999999999"), ==, -EINVAL);
         g_assert_cmpint(selector_set_trust(&s, "everybody"), ==, -EINVAL);
         g_assert_cmpint(selector_set_mechanism(&s, "magic"), ==, -EINVAL);
+        g_assert_cmpint(selector_set_huge_pages(&s, "magic"), ==, -EINVAL);
         g_assert_null(s.trust);
         g_assert_null(s.mechanism);
         g_assert_true(selector_is_empty(&s));
@@ -93,10 +94,10 @@ static void test_append(void)
         struct fake_bus f;
         struct selector s = { .all = true, .force = true, .others = true };
         sd_bus_message *m;
-        static const char *const expected[8] = {
-                "comm", "shlib", "pid", "all", "others", "force", "trust", "mechanism",
+        static const char *const expected[9] = {
+                "comm", "shlib", "pid", "all", "others", "force", "trust", "mechanism", "huge-pages",
         };
-        const char *keys[8], *comm[2], *shlib, *trust, *mechanism;
+        const char *keys[9], *comm[2], *shlib, *trust, *mechanism, *huge_pages;
         uint32_t x, y;
         int all, force, others;
 
@@ -108,12 +109,13 @@ static void test_append(void)
         g_assert_cmpint(selector_add_pid(&s, "4194304"), ==, 0);
         g_assert_cmpint(selector_set_trust(&s, "cgroup"), ==, 0);
         g_assert_cmpint(selector_set_mechanism(&s, "observe"), ==, 0);
+        g_assert_cmpint(selector_set_huge_pages(&s, "split"), ==, 0);
 
         m = fake_bus_message(&f);
         g_assert_cmpint(selector_append(&s, m), >=, 0);
         fake_bus_seal(m);
         g_assert_cmpstr(sd_bus_message_get_signature(m, true), ==, "a{sv}");
-        g_assert_cmpint(sd_bus_message_read(m, "a{sv}", 8,
+        g_assert_cmpint(sd_bus_message_read(m, "a{sv}", 9,
                                             &keys[0], "as", 2, &comm[0], &comm[1],
                                             &keys[1], "as", 1, &shlib,
                                             &keys[2], "au", 2, &x, &y,
@@ -121,7 +123,8 @@ static void test_append(void)
                                             &keys[4], "b", &others,
                                             &keys[5], "b", &force,
                                             &keys[6], "s", &trust,
-                                            &keys[7], "s", &mechanism), >, 0);
+                                            &keys[7], "s", &mechanism,
+                                            &keys[8], "s", &huge_pages), >, 0);
         for (size_t i = 0; i < ELEMENTSOF(keys); i++)
                 g_assert_cmpstr(keys[i], ==, expected[i]);
         g_assert_cmpstr(comm[0], ==, "one");
@@ -134,6 +137,7 @@ static void test_append(void)
         g_assert_true(force);
         g_assert_cmpstr(trust, ==, "cgroup");
         g_assert_cmpstr(mechanism, ==, "observe");
+        g_assert_cmpstr(huge_pages, ==, "split");
         sd_bus_message_unref(m);
 
         selector_done(&s);

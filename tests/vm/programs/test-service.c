@@ -282,7 +282,7 @@ static void registers(void) {
         service_end(&service);
 }
 
-/* Huge pages stay as they are, and this is said. */
+/* Huge pages stay as they are, and this is said; unless the command says otherwise. */
 static long hold_huge(long seed) {
         pages = mmap((void *)ADDRESS, 2 * HUGE_PAGE, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
@@ -307,6 +307,9 @@ static void huge(void) {
                 fail("nothing is said of huge pages: %s", json);
         free(json);
         check_equal(pages_shared(peers[0].pid, peers[1].pid, ADDRESS, 2 * HUGE_PAGE / PAGE), 0);
+        free(ctl("merge --user %d --all --huge-pages=split", USER));
+        check_at_least(pages_shared(peers[0].pid, peers[1].pid, ADDRESS, 2 * HUGE_PAGE / PAGE),
+                       2 * HUGE_PAGE / PAGE - 64);
         service_end(&service);
 }
 
