@@ -276,6 +276,9 @@ int manager_apply_conf(Manager *m, struct conf *c)
 
         m->conf = *c;
         r = manager_choose_mechanism(m);
+        /* What the timers and the job under way know are names of rules. */
+        if (r >= 0)
+                r = engine_reload(m->engine);
         if (r < 0) {
                 m->conf = before;
                 return r;

@@ -79,6 +79,7 @@ struct service service_start(void) {
 
 struct service service_start_with(const char *conf) {
         unlink(SERVICE_LOG);
+        check_equal(system("rm -rf " SERVICE_CONF ".d"), 0);
         logs = true;
         return start_both(conf);
 }

@@ -24,7 +24,7 @@
 /* The defaults, but for how often it looks. */
 #define OFTEN "[Daemon]\nLogLevel=debug\nIntervalSec=1\nCpuQuota=100%\n[Rule default]\nMinAgeSec=0\n"
 
-#define PATIENCE 400
+#define PATIENCE 1200
 
 #define wait_for(condition)                                          \
         do {                                                         \
