@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Rules that the service works on by itself, with the module. */
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -181,10 +182,48 @@ static void never(void) {
         service_end(&service);
 }
 
+/* Every page, and leaves it as it was. */
+static void *rewrite(void *unused) {
+        while (true) {
+                for (long i = 0; i < 2 * HELD; i++)
+                        held_write(i / 2);
+                sleep(1);
+        }
+        return NULL;
+}
+
+static long rewrite_start(long unused) {
+        pthread_t thread;
+
+        return pthread_create(&thread, NULL, rewrite, NULL);
+}
+
+/* Left alone after it has been seen once, and that is said once. */
+static void erosion(void) {
+        static const char said[] = "merged pages are written to faster than merging pays";
+        struct service service =
+                service_start_with(OFTEN "[Rule mine]\nUser=1000\nIntervalSec=1\nMinAgeSec=0\n");
+        struct peer peers[2] = { worker_of(USER), worker_of(USER) };
+
+        for (size_t i = 0; i < 2; i++)
+                check_equal(peer_call(&peers[i], rewrite_start, 0), 0);
+        wait_for(service_said(said) > 0);
+        wait_for_turns("mine", 1);
+        sleep(2);
+        check_equal(shared(&peers[0], &peers[1]), 0);
+        for (int i = 0; i < 20; i++) {
+                usleep(500000);
+                check_equal(shared(&peers[0], &peers[1]), 0);
+        }
+        check_equal(service_said(said), 1);
+        service_end(&service);
+}
+
 int main(int argc, char **argv) {
         static const struct test_case cases[] = {
                 { "rules: zeros by default, then by a command that is advised", packaged },
                 { "rules: never", never },
+                { "rules: what is written to all the time is left alone", erosion },
         };
 
         return CASES_RUN(argc, argv, cases);
