@@ -286,7 +286,7 @@ int manager_apply_conf(Manager *m, struct conf *c)
         *c = before;
         apply_log_level(m);
         limit_frames(m, m->conf.max_frames);
-        return engine_reload(m->engine);
+        return 0;
 }
 
 int manager_reload(Manager *m)

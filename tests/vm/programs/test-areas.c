@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -251,11 +252,17 @@ static void all_sizes(const char *when) {
         }
 }
 
-/* In areas that are too small for one of the usual size. */
+/* In areas that are too small for one of the usual size. Linux 6.12 has them, but takes none apart to move it:
+ * there it is only about the bytes. */
 static void other_sizes(void) {
+        struct utsname name;
+        bool splits;
+
+        check_equal(uname(&name), 0);
+        splits = strncmp(name.release, "6.12.", 5) != 0;
         all_sizes("always");
         hammer_start();
-        for (long seed = SEED; seed < SEED + 40 || hammer_merged() < 2000; seed++) {
+        for (long seed = SEED; seed < SEED + 40 || (splits && hammer_merged() < 2000); seed++) {
                 char *area = under_test(0, N);
                 int status;
                 pid_t pid;
