@@ -252,8 +252,8 @@ static void all_sizes(const char *when) {
         }
 }
 
-/* In areas that are too small for one of the usual size. Linux 6.12 has them, but takes none apart to move it:
- * there it is only about the bytes. */
+/* In areas that are too small for one of the usual size. Linux 6.12 has them, but takes none apart to move
+ * it: there it is only about the bytes. */
 static void other_sizes(void) {
         struct utsname name;
         bool splits;
