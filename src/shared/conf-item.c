@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "shared/conf-item.h"
+#include "shared/ini.h"
 #include "shared/log.h"
 #include "shared/parse.h"
 #include "shared/pattern.h"
@@ -231,7 +232,7 @@ static bool ends_badly(const char *s)
 {
         size_t n = strlen(s);
 
-        return n > 0 && strchr("\\ \t", s[n - 1]);
+        return n > 0 && strchr("\\" INI_BLANKS, s[n - 1]);
 }
 
 static int parse_name(const struct conf_item *item, const char *value, void *field)

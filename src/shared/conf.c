@@ -4,7 +4,6 @@
 #include "shared/log.h"
 
 #define RULE_PREFIX "Rule "
-#define BLANKS " \t"
 
 /* One text being read. */
 struct reader {
@@ -154,9 +153,9 @@ static int assign_scalar(const struct reader *reader, const struct ini_place *pl
 /* The next of several patterns; a blank that belongs to one has a backslash before it. */
 static char *take_word(char **s)
 {
-        char *word = *s + strspn(*s, BLANKS), *end = word;
+        char *word = *s + strspn(*s, INI_BLANKS), *end = word;
 
-        while (*end && !strchr(BLANKS, *end))
+        while (*end && !strchr(INI_BLANKS, *end))
                 end += *end == '\\' && end[1] ? 2 : 1;
         *s = *end ? end + 1 : end;
         *end = '\0';

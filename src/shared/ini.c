@@ -4,7 +4,6 @@
 #include "shared/macro.h"
 
 #define LINE_BYTES_MAX 4096U
-#define BLANKS " \t\r"
 
 static int syntax_error(const struct ini_place *place, const char *what)
 {
@@ -15,8 +14,8 @@ static char *strip(char *s)
 {
         size_t n;
 
-        s += strspn(s, BLANKS);
-        for (n = strlen(s); n > 0 && strchr(BLANKS, s[n - 1]); n--)
+        s += strspn(s, INI_BLANKS);
+        for (n = strlen(s); n > 0 && strchr(INI_BLANKS, s[n - 1]); n--)
                 ;
         s[n] = '\0';
         return s;

@@ -6,6 +6,9 @@
 /* The syntax of our configuration files, systemd.syntax(7) without line continuation: sections in
  * brackets, Key=value, comments that begin with "#" or ";". What is said is up to the caller. */
 
+/* What is dropped at both ends of keys and values. */
+#define INI_BLANKS " \t\r"
+
 /* Where we are, for messages. The section is empty before the first header. */
 struct ini_place {
         const char *name;
