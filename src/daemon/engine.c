@@ -189,15 +189,22 @@ int engine_reload(struct engine *e)
                 r = add_rule(e, &c->rules[i], &rules[n]);
                 n += rules[n] != NULL;
         }
+        if (r < 0) {
+                drop_rules(rules, n);
+                rules = NULL;
+                n = 0;
+        }
         drop_rules(e->rules, e->n_rules);
         e->rules = rules;
         e->n_rules = n;
         e->conditions_usec = 0;
         for (size_t i = 0; i < n; i++)
                 arm(e->rules[i]);
-        /* Its rule may be gone, or say something else. */
-        if (j)
-                engine_make_way(j);
+        /* Its rule may be gone, or say something else: what it began with targets is wound up, no more. */
+        if (j) {
+                job_hurry(j);
+                job_cancel(j);
+        }
         return r;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fnmatch.h>
 #include <inttypes.h>
 
 #include "daemon/identity.h"
@@ -105,12 +106,13 @@ static int ask(struct identities *i, struct identity *d, uint64_t now)
         worker_packet_init(&p, WORKER_RESOLVE, sizeof(p.resolve));
         p.resolve.kind = d->key[0] == '/' ? WORKER_RESOLVE_PATH : WORKER_RESOLVE_UID;
         worker_packet_text(&p, d->key);
-        r = worker_call(i->worker, &p, -1, on_row, on_done, d);
-        if (r < 0)
-                return r;
+        /* Before: a worker that is gone answers at once. */
         d->pending = true;
         d->asked_usec = now;
-        return 0;
+        r = worker_call(i->worker, &p, -1, on_row, on_done, d);
+        if (r < 0)
+                d->pending = false;
+        return r;
 }
 
 static int add(struct identities *i, const char *key, uint64_t now, struct identity **ret)
@@ -184,12 +186,16 @@ static int find_exe_name(struct identities *i, const struct mm_process *p, const
         int r;
 
         if (pattern_is_glob(pattern)) {
-                if (s->exe_verified || !p->exe)
+                /* What does not match need not be asked for: users choose these paths. */
+                if (s->exe_verified || !p->exe || fnmatch(pattern, p->exe, FNM_PATHNAME) != 0)
                         return 0;
                 r = look_up_exe(i, p->exe, p);
                 s->exe_verified = r > 0;
                 return r;
         }
+        for (size_t k = 0; k < s->n_exe_names; k++)
+                if (streq(s->exe_names[k], pattern))
+                        return 0;
         if (s->n_exe_names == RULE_EXE_NAMES_MAX)
                 return 0;
         r = look_up_exe(i, pattern, p);
@@ -223,7 +229,6 @@ int identities_subject(struct identities *i, const struct conf *c, const struct 
 
         for (size_t k = 0; k < c->n_rules; k++) {
                 const struct rule_patterns *exe = &c->rules[k].match[RULE_EXE];
-                const struct rule_patterns *user = &c->rules[k].match[RULE_USER];
                 int r = 0;
 
                 for (size_t j = 0; j < exe->n && mm_file_id_known(&p->exe_id); j++) {
@@ -232,6 +237,12 @@ int identities_subject(struct identities *i, const struct conf *c, const struct 
                                 return r;
                         waits = waits || r == -EAGAIN;
                 }
+        }
+        /* After all else: a name that is found lasts until something else is looked up. */
+        for (size_t k = 0; k < c->n_rules; k++) {
+                const struct rule_patterns *user = &c->rules[k].match[RULE_USER];
+                int r = 0;
+
                 for (size_t j = 0; j < user->n; j++) {
                         r = find_user_name(i, p, user->items[j], &s);
                         if (r < 0 && r != -EAGAIN)

@@ -103,8 +103,16 @@ static int add_target(struct job *j, const struct rule *rule, const struct rule_
         t = &j->targets[j->n_targets - 1];
         t->shared_cgroup = TAKE_PTR(cgroup);
         t->before = figure(j, t);
-        if (meant)
-                job_note_other_rules(j, s, t);
+        if (meant) {
+                struct mm_process whole = *p;
+                struct rule_subject subject = *s;
+
+                /* The target has taken them over. */
+                whole.exe = t->exe;
+                whole.cgroup = t->cgroup;
+                subject.process = &whole;
+                job_note_other_rules(j, &subject, t);
+        }
         t->known = (struct backoff_process) {
                 .pid = t->pid,
                 .start_ticks = t->start_ticks,

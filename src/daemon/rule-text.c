@@ -20,7 +20,7 @@ static int append_value(FILE *f, const char *key, const char *value, bool patter
         for (const char *p = value; *p; p++) {
                 if ((unsigned char) *p < ' ' || *p == 0x7f)
                         return bad(error, key, "control characters cannot be written down");
-                if (pattern && *p == '\\' && p[1])
+                if (pattern && *p == '\\' && (unsigned char) p[1] >= ' ' && p[1] != 0x7f)
                         putc(*p++, f);
                 else if (pattern && *p == ' ')
                         putc('\\', f);

@@ -136,7 +136,9 @@ static bool exe_match(const struct selector *s, const struct selector_value *v, 
 {
         if (mm_file_id_known(&v->file) && mm_file_id_equal(&p->exe_id, &v->file))
                 return true;
-        return p->exe && p->exe_deleted && mm_file_id_known(&s->user_ns) &&
+        /* Only a path tells what a program was that is gone, and in a mount namespace of his own a user can
+         * have any: not enough to let others share with it. */
+        return s->trust == TRUST_USER && p->exe && p->exe_deleted && mm_file_id_known(&s->user_ns) &&
                mm_file_id_equal(&p->user_ns, &s->user_ns) && streq(p->exe, v->text);
 }
 
