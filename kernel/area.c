@@ -7,6 +7,7 @@
 
 #include "area.h"
 #include "compat.h"
+#include "page.h"
 #include "target.h"
 #include "walk.h"
 
@@ -123,6 +124,25 @@ int area_forbid_huge(struct target *target, struct vm_area_struct *vma, enum mer
 	return 0;
 }
 
+#define LOOKS 32
+
+/* Others may have merged there since. */
+static bool area_has_merged(struct vm_area_struct *vma)
+{
+	unsigned long address = vma->vm_start;
+	struct mapping mappings[LOOKS];
+	bool merged = false;
+
+	while (address < vma->vm_end && !merged) {
+		unsigned int n = walk_gather(vma, &address, vma->vm_end, mappings, LOOKS);
+
+		for (unsigned int i = 0; i < n; i++)
+			merged |= mappings[i].page && !mappings[i].huge && page_is_merged(mappings[i].page);
+		walk_release(mappings, n);
+	}
+	return merged;
+}
+
 /**
  * area_allow_huge() - undo area_forbid_huge()
  * @target: who remembers what was set
@@ -130,7 +150,8 @@ int area_forbid_huge(struct target *target, struct vm_area_struct *vma, enum mer
  * @start: of the range that was unmerged
  * @end: of the range that was unmerged
  *
- * Areas that lie in the range only in part stay as they are.
+ * Areas that lie in the range only in part stay as they are, and so do those with merged pages:
+ * khugepaged could have looked before those were merged.
  *
  * Return: 0 or -EINTR.
  */
@@ -146,7 +167,8 @@ int area_allow_huge(struct target *target, struct mm_struct *mm, unsigned long s
 	while ((note = target_recall_huge(target, start, end))) {
 		for (vma = find_vma(mm, note->start); vma && vma->vm_end <= note->end;
 		     vma = find_vma(mm, vma->vm_end))
-			if (vma->vm_start >= note->start && vma->vm_flags & VM_NOHUGEPAGE)
+			if (vma->vm_start >= note->start && vma->vm_flags & VM_NOHUGEPAGE &&
+			    area_is_walked(vma) && !area_has_merged(vma))
 				compat_area_flags(vma, note->advised ? VM_HUGEPAGE : 0, VM_NOHUGEPAGE);
 		kfree(note);
 	}
