@@ -47,6 +47,10 @@ static int check_rule(const struct conf *c, const struct rule *rule)
                               "or Exe=, and not by wildcards alone");
         if (rule->trust == TRUST_CGROUP && !rule_has(rule, RULE_CGROUP) && !rule_has(rule, RULE_UNIT))
                 return refuse(c, rule, "TrustDomain", "TrustDomain=cgroup needs Cgroup= or Unit=");
+        if (rule->on_erosion == RULE_ON_EROSION_UNMERGE && rule_has(rule, RULE_SHLIB))
+                return refuse(c, rule, "OnErosion",
+                              "OnErosion=unmerge gives back all that a process has merged, and cannot "
+                              "be had with Shlib=");
         if (rule->zero_only && rule->mechanism == MECHANISM_KSM)
                 return refuse(c, rule, "Mechanism",
                               "ZeroOnly=yes cannot be had with Mechanism=ksm, which merges all that is "

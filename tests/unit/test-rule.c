@@ -78,7 +78,7 @@ static void test_all_keys(void)
                                   "User=1000 www-*\n"
                                   "Merge=never\nZeroOnly=yes\nMechanism=direct\nTrustDomain=system\n"
                                   "Owners=anon,heap\nMinAgeSec=0\nIntervalSec=1min\nCpuQuota=200%\n"
-                                  "HugePages=split\nOnErosion=unmerge\n",
+                                  "HugePages=split\nOnErosion=keep\n",
                                   &c, &messages), ==, 0);
         g_assert_cmpstr(messages, ==, "");
         rule = conf_find_rule(&c, "web.1:x@y_z-");
@@ -99,7 +99,7 @@ static void test_all_keys(void)
         g_assert_cmpuint(rule->interval_usec, ==, 60000000);
         g_assert_cmpuint(rule->cpu_quota_percent, ==, 200);
         g_assert_cmpint(rule->huge_pages, ==, RULE_HUGE_PAGES_SPLIT);
-        g_assert_cmpint(rule->on_erosion, ==, RULE_ON_EROSION_UNMERGE);
+        g_assert_cmpint(rule->on_erosion, ==, RULE_ON_EROSION_KEEP);
 }
 
 /* A section may come again; scalars are replaced, patterns added, and an empty value takes back. */
@@ -192,6 +192,9 @@ static void test_bad(void)
                 { "[Rule default]\nUnit=x\n",
                   "a.conf:1: rule \"default\": it is for all that no other rule matches, and takes no key "
                   "that matches; give the rule another name\n" },
+                { "[Rule a]\nShlib=x\nOnErosion=unmerge\n",
+                  "a.conf:3: rule \"a\": OnErosion=unmerge gives back all that a process has merged, and "
+                  "cannot be had with Shlib=\n" },
                 { "[Rule a]\nComm=x\n\nTrustDomain=system\n",
                   "a.conf:4: rule \"a\": TrustDomain= beyond one user needs processes named by "
                   "Unit=, Cgroup=, User= or Exe=, and not by wildcards alone\n" },
