@@ -260,9 +260,13 @@ static int print_summary(const struct output *out, const struct stats *s, uint64
         summary_add(&sum, "Merged:",
                     "%" PRIu64 " pages, %" PRIu64 " failed, %" PRIu64 " broken by writes since",
                     s->pages_merged_total, s->pages_failed_total, s->pages_broken_total);
-        summary_add(&sum, "CPU time:", "%s mergememd, %s ksmd",
-                    FORMAT_SPAN(s->cpu_usage_nsec / NSEC_PER_USEC),
-                    FORMAT_SPAN(s->ksmd_cpu_usage_nsec / NSEC_PER_USEC));
+        /* In a PID namespace the service does not see ksmd, and then does not know. */
+        if (s->ksmd_cpu_usage_nsec > 0)
+                summary_add(&sum, "CPU time:", "%s mergememd, %s ksmd",
+                            FORMAT_SPAN(s->cpu_usage_nsec / NSEC_PER_USEC),
+                            FORMAT_SPAN(s->ksmd_cpu_usage_nsec / NSEC_PER_USEC));
+        else
+                summary_add(&sum, "CPU time:", "%s mergememd", FORMAT_SPAN(s->cpu_usage_nsec / NSEC_PER_USEC));
         summary_add(&sum, "Last scan:", "%s", ago);
         if (!s->exact)
                 summary_add(&sum, "Rounded:", "%s", "as everybody may see it; root sees all");
