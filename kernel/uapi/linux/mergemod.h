@@ -69,6 +69,9 @@
  *
  * Changes
  *   1  the first interface
+ *   1, MERGEMOD_FEATURE_HASHES: HASH takes MERGEMOD_SCAN_SAMPLE; HASH and SCAN take
+ *      MERGEMOD_SCAN_ADDROTHALF and MERGEMOD_SCAN_CONST; PAGES, HASH and SCAN take
+ *      MERGEMOD_SCAN_COUNT
  */
 #ifndef _UAPI_LINUX_MERGEMOD_H
 #define _UAPI_LINUX_MERGEMOD_H
@@ -90,7 +93,8 @@
 #define MERGEMOD_FEATURE_ADVISE		(1ULL << 4)	/* the kernel has KSM */
 #define MERGEMOD_FEATURE_CGROUP		(1ULL << 5)	/* MERGEMOD_DOMAIN_CGROUP */
 #define MERGEMOD_FEATURE_ACCOUNT	(1ULL << 6)	/* frames are charged to memory cgroups */
-#define MERGEMOD_FEATURE_SAMPLE		(1ULL << 7)	/* MERGEMOD_SCAN_SAMPLE */
+#define MERGEMOD_FEATURE_SAMPLE		(1ULL << 7)	/* MERGEMOD_SCAN_SAMPLE of SCAN */
+#define MERGEMOD_FEATURE_HASHES		(1ULL << 8)	/* all hashes, of HASH and SCAN; COUNT */
 
 /**
  * struct mergemod_info - the handshake
@@ -153,16 +157,17 @@ struct mergemod_target {
 #define MERGEMOD_PAGE_FILE	(1U << 5)	/* of a file, or of shared memory */
 #define MERGEMOD_PAGE_FILE_AREA	(1U << 6)	/* in a private file mapping: KSM only */
 #define MERGEMOD_PAGE_REFUSED	(1U << 7)	/* in an area that MERGE refuses */
-#define MERGEMOD_PAGE_ZEROS	(1U << 8)	/* full of zeros (HASH, SCAN) */
+#define MERGEMOD_PAGE_ZEROS	(1U << 8)	/* full of zeros (SCAN; HASH of all bytes) */
 
 /**
  * struct mergemod_page - one page
  * @address: of the page in the target; HASH: in
  * @frame: out: page frame number, 0 for the zero page
- * @hash: out: of all bytes, or of a sample (HASH, SCAN); pages with different hashes differ
+ * @hash: out: see below (HASH, SCAN); pages with different hashes differ
  * @flags: out: MERGEMOD_PAGE_*
- * @status: out: 0; HASH: ENODATA if there is no page, or its frame is broken, or SCAN
- *          would not look into its area, negative
+ * @status: out: 0, or with MERGEMOD_SCAN_COUNT how often the page is mapped; HASH: ENODATA
+ *          if there is no page, or its frame is broken, or SCAN would not look into its
+ *          area, negative
  */
 struct mergemod_page {
 	__u64 address;
@@ -172,17 +177,61 @@ struct mergemod_page {
 	__s32 status;
 };
 
-/* Which pages SCAN does not leave out, and what it hashes. */
+/* Which pages SCAN does not leave out. */
 #define MERGEMOD_SCAN_ZEROS	(1U << 0)	/* full of zeros, with their hash */
 #define MERGEMOD_SCAN_MERGED	(1U << 1)	/* shared frames, the zero page, KSM's */
 #define MERGEMOD_SCAN_HUGE	(1U << 2)	/* parts of huge pages */
 #define MERGEMOD_SCAN_FILE_AREA	(1U << 3)	/* private pages of private file mappings */
-#define MERGEMOD_SCAN_SAMPLE	(1U << 4)	/* some bytes of each page, which the seed chooses */
+
+/*
+ * What PAGES, HASH and SCAN tell besides: how often a page is mapped, as in
+ * /proc/kpagecount; 0 for the kernel's zero page. Of a page that belongs to a larger one it
+ * can be the rounded average of that.
+ */
+#define MERGEMOD_SCAN_COUNT	(1U << 5)
+
+/*
+ * What HASH and SCAN hash: one of these, or none for all bytes. A program can compute the
+ * same of a page's bytes. Without a flag it is XXH64 of the whole page with the seed:
+ *
+ *	hash = XXH64(page, page_size, seed);
+ *
+ * MERGEMOD_SCAN_SAMPLE: XXH64, with the seed, of four lines of 64 bytes, one out of each
+ * quarter of the page. Sixteen bits of the seed choose each, with a seed of 0 they are the
+ * quarters' first:
+ *
+ *	unsigned char sample[4][64];
+ *	size_t quarter = page_size / 4;
+ *
+ *	for (int i = 0; i < 4; i++) {
+ *		size_t line = (seed >> (16 * i)) % (quarter / 64);
+ *
+ *		memcpy(sample[i], page + i * quarter + line * 64, 64);
+ *	}
+ *	hash = XXH64(sample, sizeof(sample), seed);
+ *
+ * MERGEMOD_SCAN_ADDROTHALF: the first half of the page as 64-bit words, in the machine's
+ * byte order. To the seed each is added, and the sum rotated left by one bit:
+ *
+ *	const uint64_t *words = page;
+ *
+ *	hash = seed;
+ *	for (size_t i = 0; i < page_size / 2 / 8; i++) {
+ *		hash += words[i];
+ *		hash = hash << 1 | hash >> 63;
+ *	}
+ *
+ * MERGEMOD_SCAN_CONST: the seed itself. HASH does not read the page then.
+ */
+#define MERGEMOD_SCAN_SAMPLE	(1U << 4)
+#define MERGEMOD_SCAN_ADDROTHALF (1U << 6)
+#define MERGEMOD_SCAN_CONST	(1U << 7)
 
 /**
  * struct mergemod_scan - PAGES, HASH and SCAN
  * @target: whose pages
- * @flags: SCAN: MERGEMOD_SCAN_*; otherwise 0
+ * @flags: in: SCAN: MERGEMOD_SCAN_*; HASH: MERGEMOD_SCAN_COUNT and what to hash;
+ *	PAGES: MERGEMOD_SCAN_COUNT
  * @start: in: first address; out: where to go on (PAGES, SCAN); HASH: 0
  * @end: in: first address behind the range (PAGES, SCAN); HASH: 0
  * @seed: in: of the hashes, drawn anew now and then; PAGES: 0
@@ -195,8 +244,9 @@ struct mergemod_page {
  *
  * SCAN and PAGES walk page tables rather than addresses: holes cost nothing. @start
  * has reached @end when all is done; when the array is full, or a signal came, it
- * has not. HASH goes on at @done. A sample is many times faster, and most pages
- * that are not equal have different ones; MERGE finds out about the others.
+ * has not. HASH goes on at @done, and is fastest where addresses ascend. A sample is
+ * many times faster, and most pages that are not equal have different ones; MERGE finds
+ * out about the others.
  */
 struct mergemod_scan {
 	__u32 target;
