@@ -75,7 +75,11 @@ bool area_has_file_pages(struct vm_area_struct *vma)
 	       !(vma->vm_flags & (VM_SHARED | VM_MAYSHARE | VM_SPECIAL | VM_HUGETLB | VM_LOCKED));
 }
 
-static bool area_fits_huge(struct vm_area_struct *vma)
+/**
+ * area_fits_huge() - is an area large enough for a huge page?
+ * @vma: the area, its mm locked
+ */
+bool area_fits_huge(struct vm_area_struct *vma)
 {
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 	unsigned long first = round_up(vma->vm_start, HPAGE_PMD_SIZE);
@@ -87,12 +91,19 @@ static bool area_fits_huge(struct vm_area_struct *vma)
 }
 
 /**
- * area_gets_huge() - could an area get a huge page?
+ * area_gets_huge() - would something be merged where khugepaged could come across it unawares?
  * @vma: the area, its mm locked
+ *
+ * khugepaged looks at a range, drops the lock, comes back, and if the area still fits a huge
+ * page it takes for granted that all in it is anonymous. Where it is not, most kernels notice in
+ * time, and kernels that look for their own mistakes stop. There even an area that fits none is
+ * not safe: it can have been part of a larger one at the first look, and be so again at the second.
  */
 bool area_gets_huge(struct vm_area_struct *vma)
 {
-	return !(vma->vm_flags & VM_NOHUGEPAGE) && area_fits_huge(vma);
+	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) || vma->vm_flags & VM_NOHUGEPAGE)
+		return false;
+	return IS_ENABLED(CONFIG_DEBUG_VM) || area_fits_huge(vma);
 }
 
 /**
@@ -100,9 +111,6 @@ bool area_gets_huge(struct vm_area_struct *vma)
  * @target: whose area; remembers what was set
  * @vma: the area, its mm locked for writing
  * @mode: what the caller wants
- *
- * khugepaged looks at a range, drops the lock, comes back and takes for granted that every
- * page in it is anonymous.
  *
  * Return: 0 if pages may be merged, -E2BIG if not, -ENOMEM.
  */
@@ -112,12 +120,14 @@ int area_forbid_huge(struct target *target, struct vm_area_struct *vma, enum mer
 
 	if (!area_gets_huge(vma))
 		return 0;
-	if (mode == MERGEMOD_HUGE_KEEP)
-		return -E2BIG;
-	if (mode == MERGEMOD_HUGE_AUTO && walk_finds_huge(vma))
-		return -E2BIG;
+	if (area_fits_huge(vma)) {
+		if (mode == MERGEMOD_HUGE_KEEP)
+			return -E2BIG;
+		if (mode == MERGEMOD_HUGE_AUTO && walk_finds_huge(vma))
+			return -E2BIG;
+	}
 
-	r = target_remember_huge(target, vma->vm_start, vma->vm_end, vma->vm_flags & VM_HUGEPAGE);
+	r = notes_add(&target->notes, vma->vm_start, vma->vm_end, vma->vm_flags & VM_HUGEPAGE);
 	if (r)
 		return r;
 	compat_area_flags(vma, VM_NOHUGEPAGE, VM_HUGEPAGE);
@@ -158,13 +168,13 @@ static bool area_has_merged(struct vm_area_struct *vma)
 int area_allow_huge(struct target *target, struct mm_struct *mm, unsigned long start, unsigned long end)
 {
 	struct vm_area_struct *vma;
-	struct huge_note *note;
+	struct note *note;
 
-	if (!target_has_huge(target, start, end))
+	if (!notes_has(&target->notes, start, end))
 		return 0;
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
-	while ((note = target_recall_huge(target, start, end))) {
+	while ((note = notes_take(&target->notes, start, end))) {
 		for (vma = find_vma(mm, note->start); vma && vma->vm_end <= note->end;
 		     vma = find_vma(mm, vma->vm_end))
 			if (vma->vm_start >= note->start && vma->vm_flags & VM_NOHUGEPAGE &&

@@ -144,7 +144,7 @@ static unsigned int look_from(struct merger *merger, unsigned int first)
 	n = run_length(merger, first, vma);
 	if (!gets_huge && run_is_known(merger, first, n))
 		return n;
-	keeps_huge = gets_huge && merger->call->huge == MERGEMOD_HUGE_KEEP;
+	keeps_huge = gets_huge && area_fits_huge(vma) && merger->call->huge == MERGEMOD_HUGE_KEEP;
 	n = find_run(merger, first, vma);
 	for (unsigned int i = first; i < first + n; i++) {
 		struct candidate *candidate = &merger->candidates[i];
@@ -245,6 +245,7 @@ int forbid_huge(struct merger *merger)
 
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
+	notes_make_room(&merger->use.target->notes, mm, merger->n);
 	for (unsigned int i = 0; i < merger->n; i++) {
 		vma = find_area(merger, i);
 		if (!vma)

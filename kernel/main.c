@@ -38,6 +38,7 @@
  *   unmerge.c   MERGEMOD_UNMERGE
  *   advise.c    MERGEMOD_ADVISE
  *   area.c      which areas are merged, and huge pages in them
+ *   notes.c     what is remembered of these
  *   page.c      which pages are merged, and their contents
  *   walk.c      page tables
  *   freeze.c    frozen pages

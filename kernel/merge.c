@@ -118,8 +118,9 @@ static unsigned int merge_from(struct merger *merger, unsigned int first)
 
 	if (!vma)
 		return 1;
+	/* It has changed since. */
 	if (area_gets_huge(vma)) {
-		merger->candidates[first].status = -E2BIG;
+		merger->candidates[first].status = area_fits_huge(vma) ? -E2BIG : -EAGAIN;
 		return 1;
 	}
 	n = walk_count_ready(vma, merger->candidates[first].address, run_length(merger, first, vma));

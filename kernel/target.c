@@ -12,15 +12,9 @@
 
 #define TARGETS_MAX 65536
 
-/* Whoever maps and unmaps areas all the time is not to fill the caller's memory with notes. */
-#define HUGE_NOTES_MAX 4096
-
 static void target_free(struct target *target)
 {
-	struct huge_note *note, *next;
-
-	list_for_each_entry_safe(note, next, &target->huge_notes, list)
-		kfree(note);
+	notes_free(&target->notes);
 	mmdrop(target->mm);
 	put_pid(target->pid);
 	kfree(target);
@@ -91,7 +85,6 @@ int target_attach(struct xarray *targets, struct mergemod_attach *attach)
 	mmgrab(mm);
 	target->mm = mm;
 	target->pid = get_pid(pid);
-	INIT_LIST_HEAD(&target->huge_notes);
 	r = xa_alloc(targets, &attach->target, target, XA_LIMIT(1, TARGETS_MAX), GFP_KERNEL_ACCOUNT);
 	if (r) {
 		target_free(target);
@@ -225,89 +218,4 @@ int target_enter(struct xarray *targets, u32 id, const struct domain_rule *rule,
 void target_leave(struct target_use *use)
 {
 	mmput_async(use->mm);
-}
-
-static void forget_unmapped(struct target *target)
-{
-	struct huge_note *note, *next;
-
-	list_for_each_entry_safe(note, next, &target->huge_notes, list) {
-		if (find_vma_intersection(target->mm, note->start, note->end))
-			continue;
-		list_del(&note->list);
-		target->n_huge_notes--;
-		kfree(note);
-	}
-}
-
-/**
- * target_remember_huge() - note that we forbade huge pages
- * @target: whose memory, locked for writing
- * @start: of the area
- * @end: of the area
- * @advised: they were asked for
- *
- * Notes of what lay there before go: no area is in two.
- *
- * Return: 0 or -ENOMEM.
- */
-int target_remember_huge(struct target *target, unsigned long start, unsigned long end, bool advised)
-{
-	struct huge_note *note;
-
-	while ((note = target_recall_huge(target, start, end)))
-		kfree(note);
-	if (target->n_huge_notes >= HUGE_NOTES_MAX)
-		forget_unmapped(target);
-	if (target->n_huge_notes >= HUGE_NOTES_MAX)
-		return -ENOMEM;
-	note = kmalloc(sizeof(*note), GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
-	if (!note)
-		return -ENOMEM;
-	note->start = start;
-	note->end = end;
-	note->advised = advised;
-	list_add_tail(&note->list, &target->huge_notes);
-	target->n_huge_notes++;
-	return 0;
-}
-
-static struct huge_note *find_note(struct target *target, unsigned long start, unsigned long end)
-{
-	struct huge_note *note;
-
-	list_for_each_entry(note, &target->huge_notes, list)
-		if (note->start >= start && note->end <= end)
-			return note;
-	return NULL;
-}
-
-/**
- * target_has_huge() - is something noted in a range?
- * @target: whose memory
- * @start: of the range
- * @end: of the range
- */
-bool target_has_huge(struct target *target, unsigned long start, unsigned long end)
-{
-	return find_note(target, start, end);
-}
-
-/**
- * target_recall_huge() - take out a note that lies in a range
- * @target: whose memory
- * @start: of the range
- * @end: of the range
- *
- * Return: the note, which the caller frees, or NULL.
- */
-struct huge_note *target_recall_huge(struct target *target, unsigned long start, unsigned long end)
-{
-	struct huge_note *note = find_note(target, start, end);
-
-	if (note) {
-		list_del(&note->list);
-		target->n_huge_notes--;
-	}
-	return note;
 }

@@ -2,42 +2,26 @@
 #ifndef MERGEMOD_TARGET_H
 #define MERGEMOD_TARGET_H
 
-#include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/pid.h>
 #include <linux/uidgid.h>
 #include <linux/xarray.h>
 
 #include "domain.h"
-
-/**
- * struct huge_note - an area in which we forbade huge pages
- * @list: among the notes of the target
- * @start: of the area then
- * @end: of the area then
- * @advised: the area was marked to have some
- */
-struct huge_note {
-	struct list_head list;
-	unsigned long start;
-	unsigned long end;
-	bool advised;
-};
+#include "notes.h"
 
 /**
  * struct target - a process that a session attached
  * @pid: who it is, for as long as we look
  * @mm: its memory, kept from being reused as somebody else's, but not in use by us
  * @active: the caller has made sure that it is whom he means
- * @huge_notes: areas in which we forbade huge pages
- * @n_huge_notes: how many
+ * @notes: areas in which we forbade huge pages
  */
 struct target {
 	struct pid *pid;
 	struct mm_struct *mm;
 	bool active;
-	struct list_head huge_notes;
-	unsigned int n_huge_notes;
+	struct notes notes;
 };
 
 /**
@@ -61,9 +45,5 @@ void target_detach_all(struct xarray *targets);
 
 int target_enter(struct xarray *targets, u32 id, const struct domain_rule *rule, struct target_use *ret);
 void target_leave(struct target_use *use);
-
-int target_remember_huge(struct target *target, unsigned long start, unsigned long end, bool advised);
-bool target_has_huge(struct target *target, unsigned long start, unsigned long end);
-struct huge_note *target_recall_huge(struct target *target, unsigned long start, unsigned long end);
 
 #endif

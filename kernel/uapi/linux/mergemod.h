@@ -281,8 +281,10 @@ enum mergemod_domain {
  * @MERGEMOD_HUGE_SPLIT: huge pages are split where a page of theirs is to be merged
  *
  * The kernel builds huge pages out of small ones on the assumption that every small
- * one is anonymous. So an area gets MADV_NOHUGEPAGE before its first merge, which
- * UNMERGE of the whole area through the same target undoes.
+ * one is anonymous. So an area that could hold one gets MADV_NOHUGEPAGE before its first
+ * merge, which UNMERGE of the whole area through the same target undoes. Kernels with
+ * CONFIG_DEBUG_VM stop where others notice in time; there all areas get it, also those
+ * that could not hold a huge page and are merged whatever is said here.
  */
 enum mergemod_huge {
 	MERGEMOD_HUGE_KEEP,

@@ -19,6 +19,19 @@ static char *area(int advice) {
         return address;
 }
 
+/* Does one start there? */
+static bool is_area(const void *address) {
+        char line[512], start[32];
+        bool found = false;
+        FILE *f = fopen("/proc/self/maps", "re");
+
+        snprintf(start, sizeof(start), "%lx-", (unsigned long)address);
+        while (!found && fgets(line, sizeof(line), f))
+                found = strncmp(line, start, strlen(start)) == 0;
+        fclose(f);
+        return found;
+}
+
 static bool has_flag(const void *address, const char *flag) {
         char line[512], start[32];
         bool here = false, found = false;
@@ -86,6 +99,49 @@ static void small_pages(void) {
         check_equal(pages_wrong(pages, 4 * 512, 3), 0);
 }
 
+/* One with CONFIG_DEBUG_VM. */
+static bool kernel_asserts(void) {
+        char line[512];
+        bool found = false;
+        FILE *f = fopen("/proc/kallsyms", "re");
+
+        check(f);
+        while (!found && fgets(line, sizeof(line), f))
+                found = strstr(line, " dump_mm\n");
+        fclose(f);
+        return found;
+}
+
+static char *small_area(char *address) {
+        check(mmap(address, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+                   -1, 0) == address);
+        pages_fill(address, 8, 3);
+        pages_settle();
+        return address;
+}
+
+/* Areas that could not hold one are merged whatever is said of huge pages, and join others afterwards. Where
+ * the kernel would stop over that if they joined at the wrong moment they do not. */
+static void small_areas(void) {
+        int fd = device_open();
+        uint32_t target = device_attach(fd, getpid());
+        bool kept_apart = kernel_asserts();
+
+        for (uint32_t huge = MERGEMOD_HUGE_KEEP; huge <= MERGEMOD_HUGE_SPLIT; huge++) {
+                char *start = small_area((char *)0x400000000000UL), *next = start + 8 * PAGE;
+
+                check_equal(held_merge_one(fd, target, (uintptr_t)start + PAGE,
+                                           (struct mergemod_merge){ .huge = huge }), 0);
+                check_equal(has_flag(start, " nh"), kept_apart);
+                small_area(next);
+                check_equal(is_area(next), kept_apart);
+                check_equal(device_unmerge(fd, target, (uintptr_t)start, 8, 0), 1);
+                check(!has_flag(start, " nh"));
+                check_equal(pages_wrong(start, 8, 3) + pages_wrong(next, 8, 3), 0);
+                check_equal(munmap(start, 16 * PAGE), 0);
+        }
+}
+
 #define AREAS 4096
 #define AREA_STEP (2 * HUGE_PAGE)
 
@@ -147,6 +203,7 @@ int main(int argc, char **argv) {
         static const struct test_case cases[] = {
                 { "huge pages: kept, kept, split", modes },
                 { "huge pages: areas that could hold one", small_pages },
+                { "huge pages: areas that could not", small_areas },
                 { "huge pages: more areas than are remembered", many_areas },
         };
 
