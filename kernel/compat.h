@@ -170,6 +170,33 @@ static inline long compat_fault_write(struct mm_struct *mm, unsigned long addres
 #endif
 }
 
+/**
+ * compat_mapcount() - how often a page is mapped
+ * @page: the page
+ *
+ * As in /proc/kpagecount. Where the kernel does not count that for parts of a larger page it
+ * is the average.
+ */
+static inline int compat_mapcount(struct page *page)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+	int r = atomic_read(&page->_mapcount) + 1, whole;
+	struct folio *folio = page_folio(page);
+
+	if (!folio_test_large(folio))
+		return r;
+	whole = folio_entire_mapcount(folio);
+	if (!IS_ENABLED(CONFIG_NO_PAGE_MAPCOUNT))
+		return r + whole;
+	r = folio_mapcount(folio) - whole;
+	if (r <= 0)
+		return whole;
+	return whole + max_t(int, DIV_ROUND_CLOSEST(r, folio_nr_pages(folio)), !whole);
+#else
+	return page_mapcount(page);
+#endif
+}
+
 typedef unsigned long (*compat_shrink_t)(struct shrinker *shrinker, struct shrink_control *control);
 
 /**

@@ -34,6 +34,7 @@
  *   look.c      its first step: what is there
  *   group.c     groups of candidates, and the frame that each is to share
  *   scan.c      MERGEMOD_PAGES, MERGEMOD_HASH, MERGEMOD_SCAN
+ *   hash.c      hashes of pages
  *   ranges.c    arrays of ranges, for the two that follow
  *   unmerge.c   MERGEMOD_UNMERGE
  *   advise.c    MERGEMOD_ADVISE

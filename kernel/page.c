@@ -89,7 +89,7 @@ bool page_equal(struct page *a, struct page *b)
 }
 
 /**
- * page_hash() - hash of all bytes
+ * page_hash() - XXH64 of all bytes
  * @page: the page
  * @seed: the caller's
  */
@@ -100,24 +100,4 @@ u64 page_hash(struct page *page, u64 seed)
 
 	kunmap_local(content);
 	return hash;
-}
-
-/**
- * page_sample() - hash of some bytes
- * @page: the page
- * @seed: the caller's; also chooses a line in every part of the page
- * @sample: room for the bytes
- */
-u64 page_sample(struct page *page, u64 seed, struct page_sample *sample)
-{
-	const size_t part = PAGE_SIZE / SAMPLE_LINES;
-	const u8 *content = kmap_local_page(page);
-
-	for (unsigned int i = 0; i < SAMPLE_LINES; i++) {
-		size_t line = (seed >> (16 * i)) % (part / LINE_BYTES);
-
-		memcpy(sample->lines[i], content + i * part + line * LINE_BYTES, LINE_BYTES);
-	}
-	kunmap_local(content);
-	return xxh64(sample, sizeof(*sample), seed);
 }

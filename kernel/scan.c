@@ -12,6 +12,8 @@
 #include <linux/uaccess.h>
 
 #include "area.h"
+#include "compat.h"
+#include "hash.h"
 #include "page.h"
 #include "session.h"
 #include "stats.h"
@@ -19,9 +21,11 @@
 #include "walk.h"
 
 #define SCAN_BATCH 64
+#define HASH_FLAGS											\
+	(MERGEMOD_SCAN_SAMPLE | MERGEMOD_SCAN_ADDROTHALF | MERGEMOD_SCAN_CONST | MERGEMOD_SCAN_COUNT)
 #define SCAN_FLAGS											\
 	(MERGEMOD_SCAN_ZEROS | MERGEMOD_SCAN_MERGED | MERGEMOD_SCAN_HUGE | MERGEMOD_SCAN_FILE_AREA |	\
-	 MERGEMOD_SCAN_SAMPLE)
+	 HASH_FLAGS)
 
 struct scanner;
 typedef bool (*wanted_t)(struct scanner *scanner, const struct mergemod_page *page);
@@ -35,7 +39,8 @@ typedef bool (*wanted_t)(struct scanner *scanner, const struct mergemod_page *pa
  * @mappings: what a page table held
  * @pages: what is told of it
  * @n_pages: how many
- * @sample: of the page that is looked at
+ * @finds_zeros: says which pages are full of zeros
+ * @hasher: for the hashes
  * @hash_count: for the counters
  */
 struct scanner {
@@ -46,7 +51,8 @@ struct scanner {
 	struct mapping mappings[SCAN_BATCH];
 	struct mergemod_page pages[SCAN_BATCH];
 	unsigned int n_pages;
-	struct page_sample sample;
+	bool finds_zeros;
+	struct hasher hasher;
 	unsigned long hash_count;
 };
 
@@ -69,7 +75,8 @@ static struct area_kind area_kind(struct vm_area_struct *vma)
 	};
 }
 
-static struct mergemod_page describe(const struct mapping *mapping, const struct area_kind *kind)
+static struct mergemod_page describe(const struct scanner *scanner, const struct mapping *mapping,
+				     const struct area_kind *kind)
 {
 	struct mergemod_page ret = { .address = mapping->address, .flags = kind->flags };
 	struct folio *folio;
@@ -93,6 +100,8 @@ static struct mergemod_page describe(const struct mapping *mapping, const struct
 		ret.flags |= MERGEMOD_PAGE_HUGE;
 	else if (atomic_read(&mapping->page->_mapcount) > 0)
 		ret.flags |= MERGEMOD_PAGE_SHARED;
+	if (scanner->call->flags & MERGEMOD_SCAN_COUNT)
+		ret.status = max(compat_mapcount(mapping->page), 0);
 	return ret;
 }
 
@@ -127,12 +136,10 @@ static bool scan_wants(struct scanner *scanner, const struct mergemod_page *page
 
 static void add_hash(struct scanner *scanner, struct mergemod_page *page, struct page *content)
 {
-	if (!content || page_is_zeros(content))
+	if (!content || (scanner->finds_zeros && page_is_zeros(content)))
 		page->flags |= MERGEMOD_PAGE_ZEROS;
-	content = content ?: ZERO_PAGE(page->address);
-	page->hash = scanner->call->flags & MERGEMOD_SCAN_SAMPLE ?
-		     page_sample(content, scanner->call->seed, &scanner->sample) :
-		     page_hash(content, scanner->call->seed);
+	page->hash = page->flags & MERGEMOD_PAGE_ZEROS ? scanner->hasher.of_zeros :
+							 hash_compute(&scanner->hasher, content);
 	scanner->hash_count++;
 }
 
@@ -144,7 +151,7 @@ static bool is_broken(const struct mapping *mapping)
 
 static void take_page(struct scanner *scanner, const struct mapping *mapping, const struct area_kind *kind)
 {
-	struct mergemod_page page = describe(mapping, kind);
+	struct mergemod_page page = describe(scanner, mapping, kind);
 
 	if (scanner->wanted && !scanner->wanted(scanner, &page))
 		return;
@@ -221,35 +228,56 @@ static int scan_range(struct scanner *scanner)
 	return call->start > start && r == -EINTR ? 0 : r;
 }
 
+/* Returns how many pages it was. Those that are there have a status that is not negative. */
+static unsigned int look_from(struct scanner *scanner, unsigned int first)
+{
+	struct mergemod_page *pages = &scanner->pages[first];
+	struct mapping *mappings = &scanner->mappings[first];
+	unsigned int n = 0, n_max = scanner->n_pages - first;
+	struct vm_area_struct *vma;
+	struct area_kind kind;
+
+	vma = find_vma(scanner->use.mm, pages[0].address);
+	while (vma && n < n_max && vma->vm_start <= pages[n].address && pages[n].address < vma->vm_end &&
+	       PAGE_ALIGNED(pages[n].address))
+		n++;
+	if (!n)
+		return 1;
+	kind = area_kind(vma);
+	if (!area_is_walked(vma) || !area_is_read(kind.flags))
+		return n;
+	for (unsigned int i = 0; i < n;)
+		i += walk_pick(vma, &mappings[i], n - i);
+	for (unsigned int i = 0; i < n; i++)
+		if (mappings[i].present && !is_broken(&mappings[i]))
+			pages[i] = describe(scanner, &mappings[i], &kind);
+	return n;
+}
+
 static int hash_some(struct scanner *scanner)
 {
-	struct mm_struct *mm = scanner->use.mm;
-	struct vm_area_struct *vma;
+	unsigned int n = scanner->n_pages;
 
-	if (mmap_read_lock_killable(mm))
-		return -EINTR;
-	for (unsigned int i = 0; i < scanner->n_pages; i++) {
-		unsigned long address = scanner->pages[i].address;
-		struct mapping *mapping = &scanner->mappings[i];
-		struct area_kind kind;
+	for (unsigned int i = 0; i < n; i++) {
+		u64 address = scanner->pages[i].address;
 
-		*mapping = (struct mapping){};
-		vma = find_vma(mm, address);
 		scanner->pages[i] = (struct mergemod_page){ .address = address, .status = -ENODATA };
-		if (!vma || vma->vm_start > address || !IS_ALIGNED(address, PAGE_SIZE))
-			continue;
-		kind = area_kind(vma);
-		if (!area_is_walked(vma) || !area_is_read(kind.flags))
-			continue;
-		if (walk_gather(vma, &address, address + PAGE_SIZE, mapping, 1) && !is_broken(mapping))
-			scanner->pages[i] = describe(mapping, &kind);
+		scanner->mappings[i] = (struct mapping){ .address = address };
 	}
-	mmap_read_unlock(mm);
 
-	for (unsigned int i = 0; i < scanner->n_pages; i++)
-		if (!scanner->pages[i].status)
+	if (mmap_read_lock_killable(scanner->use.mm))
+		return -EINTR;
+	for (unsigned int i = 0; i < n;)
+		i += look_from(scanner, i);
+	mmap_read_unlock(scanner->use.mm);
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (i + 1 < n)
+			hash_expect(&scanner->hasher, scanner->mappings[i + 1].page);
+		if (scanner->pages[i].status >= 0)
 			add_hash(scanner, &scanner->pages[i], scanner->mappings[i].page);
-	walk_release(scanner->mappings, scanner->n_pages);
+	}
+	walk_release(scanner->mappings, n);
 	return 0;
 }
 
@@ -296,9 +324,12 @@ static int run(struct session *session, struct mergemod_scan *call, bool hashed,
 	scanner->call = call;
 	scanner->hashed = hashed;
 	scanner->wanted = wanted;
+	scanner->finds_zeros = wanted || !(call->flags & HASH_FLAGS & ~MERGEMOD_SCAN_COUNT);
 	call->done = 0;
 
-	r = target_enter(&session->targets, call->target, NULL, &scanner->use);
+	r = hashed ? hash_init(&scanner->hasher, call->flags, call->seed) : 0;
+	if (!r)
+		r = target_enter(&session->targets, call->target, NULL, &scanner->use);
 	if (!r) {
 		r = work(scanner);
 		target_leave(&scanner->use);
@@ -323,7 +354,7 @@ static bool is_range(const struct mergemod_scan *call)
  */
 int pages_call(struct session *session, struct mergemod_scan *call)
 {
-	if (call->flags || call->seed || !is_range(call))
+	if (call->flags & ~MERGEMOD_SCAN_COUNT || call->seed || !is_range(call))
 		return -EINVAL;
 	return run(session, call, false, NULL, scan_range);
 }
@@ -337,7 +368,7 @@ int pages_call(struct session *session, struct mergemod_scan *call)
  */
 int hash_call(struct session *session, struct mergemod_scan *call)
 {
-	if (call->flags || call->start || call->end)
+	if (call->flags & ~HASH_FLAGS || call->start || call->end)
 		return -EINVAL;
 	return run(session, call, true, NULL, hash_all);
 }

@@ -65,7 +65,12 @@ static unsigned int gather_huge(struct vm_area_struct *vma, pmd_t *pmd, unsigned
 				part = NULL;
 			else
 				get_page(part);
-			mappings[n++] = (struct mapping){ .address = *address, .page = part, .huge = true };
+			mappings[n++] = (struct mapping){
+				.address = *address,
+				.page = part,
+				.present = true,
+				.huge = true,
+			};
 		}
 	}
 	spin_unlock(ptl);
@@ -86,7 +91,7 @@ static bool map_entry(pte_t pte, unsigned long address, struct mapping *ret)
 			return false;
 		get_page(page);
 	}
-	*ret = (struct mapping){ .address = address, .page = page };
+	*ret = (struct mapping){ .address = address, .page = page, .present = true };
 	return true;
 }
 
@@ -186,6 +191,59 @@ unsigned int walk_gather(struct vm_area_struct *vma, unsigned long *address, uns
 	if (n < n_max)
 		*address = next;
 	return n;
+}
+
+static void pick_huge(struct vm_area_struct *vma, pmd_t *pmd, struct mapping *mappings, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned long address = mappings[i].address;
+
+		gather_huge(vma, pmd, &address, address + PAGE_SIZE, &mappings[i], 1);
+	}
+}
+
+static void pick_from_table(struct mm_struct *mm, pmd_t *pmd, struct mapping *mappings, unsigned int n)
+{
+	spinlock_t *ptl;
+	pte_t *table;
+
+	table = walk_lock_table(mm, pmd, mappings[0].address & PMD_MASK, &ptl);
+	if (!table)
+		return;
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned long address = mappings[i].address;
+
+		map_entry(ptep_get(table + pte_index(address)), address, &mappings[i]);
+	}
+	walk_unlock_table(ptl);
+}
+
+/**
+ * walk_pick() - the pages at given addresses of an area
+ * @vma: the area, its mm locked
+ * @mappings: addresses; out: what is found there, each with a reference to its page
+ * @n: how many, at least one
+ *
+ * As walk_gather() reads one page table. What is not found stays as it is.
+ *
+ * Return: how many from the first one on belong to that table.
+ */
+unsigned int walk_pick(struct vm_area_struct *vma, struct mapping *mappings, unsigned int n)
+{
+	unsigned long table = mappings[0].address & PMD_MASK;
+	pmd_t *pmd = walk_pmd(vma->vm_mm, table), seen;
+	unsigned int n_here = 1;
+
+	while (n_here < n && (mappings[n_here].address & PMD_MASK) == table)
+		n_here++;
+	if (!pmd)
+		return n_here;
+	seen = READ_ONCE(*pmd);
+	if (pmd_present(seen) && pmd_trans_huge(seen))
+		pick_huge(vma, pmd, mappings, n_here);
+	else
+		pick_from_table(vma->vm_mm, pmd, mappings, n_here);
+	return n_here;
 }
 
 /**

@@ -8,16 +8,19 @@
  * struct mapping - what a page table holds at an address
  * @address: where
  * @page: the page, with a reference; NULL for the kernel's zero page
+ * @present: there is a page
  * @huge: mapped by a huge entry
  */
 struct mapping {
 	unsigned long address;
 	struct page *page;
+	bool present;
 	bool huge;
 };
 
 unsigned int walk_gather(struct vm_area_struct *vma, unsigned long *address, unsigned long end,
 			 struct mapping *mappings, unsigned int n_max);
+unsigned int walk_pick(struct vm_area_struct *vma, struct mapping *mappings, unsigned int n);
 void walk_release(struct mapping *mappings, unsigned int n);
 unsigned int walk_count_ready(struct vm_area_struct *vma, unsigned long address, unsigned int n);
 bool walk_finds_huge(struct vm_area_struct *vma);

@@ -54,6 +54,20 @@ static void make_target(struct fuzz_caller *caller) {
         caller->argument.target.target = some_number(caller);
 }
 
+/* Which hash, and how often pages are mapped; one in eight asks for two hashes. */
+static uint32_t some_hash(struct fuzz_caller *caller) {
+        static const uint32_t flags[8] = {
+                [1] = MERGEMOD_SCAN_SAMPLE,
+                [2] = MERGEMOD_SCAN_SAMPLE,
+                [3] = MERGEMOD_SCAN_ADDROTHALF,
+                [4] = MERGEMOD_SCAN_ADDROTHALF,
+                [5] = MERGEMOD_SCAN_CONST,
+                [7] = MERGEMOD_SCAN_ADDROTHALF | MERGEMOD_SCAN_CONST,
+        };
+
+        return flags[below(caller, 8)] | (once_in(caller, 2) ? MERGEMOD_SCAN_COUNT : 0);
+}
+
 static void make_scan(struct fuzz_caller *caller) {
         struct mergemod_scan *scan = &caller->argument.scan;
 
@@ -68,9 +82,14 @@ static void make_scan(struct fuzz_caller *caller) {
         }
 }
 
+static void make_pages(struct fuzz_caller *caller) {
+        make_scan(caller);
+        caller->argument.scan.flags = once_in(caller, 2) ? MERGEMOD_SCAN_COUNT : 0;
+}
+
 static void make_wide_scan(struct fuzz_caller *caller) {
         make_scan(caller);
-        caller->argument.scan.flags = below(caller, 32);
+        caller->argument.scan.flags = below(caller, 16) | some_hash(caller);
         caller->argument.scan.seed = random_next(&caller->random);
 }
 
@@ -79,7 +98,7 @@ static void make_hash(struct fuzz_caller *caller) {
         struct mergemod_page *pages;
 
         make_wide_scan(caller);
-        scan->flags = 0;
+        scan->flags = some_hash(caller);
         scan->start = scan->end = 0;
         pages = (struct mergemod_page *)scan->pages;
         for (unsigned i = 0; i < scan->n_pages; i++)
@@ -160,7 +179,7 @@ const struct fuzz_kind fuzz_kinds[FUZZ_KINDS] = {
         { "ATTACH", MERGEMOD_ATTACH, make_attach, 14, -1 },
         { "ACTIVATE", MERGEMOD_ACTIVATE, make_target, 20, -1 },
         { "DETACH", MERGEMOD_DETACH, make_target, 5, -1 },
-        { "PAGES", MERGEMOD_PAGES, make_scan, 8, offsetof(struct mergemod_scan, pages) },
+        { "PAGES", MERGEMOD_PAGES, make_pages, 8, offsetof(struct mergemod_scan, pages) },
         { "HASH", MERGEMOD_HASH, make_hash, 6, offsetof(struct mergemod_scan, pages) },
         { "SCAN", MERGEMOD_SCAN, make_wide_scan, 4, offsetof(struct mergemod_scan, pages) },
         { "MERGE", MERGEMOD_MERGE, make_merge, 16, offsetof(struct mergemod_merge, elements) },

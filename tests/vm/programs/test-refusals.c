@@ -356,7 +356,7 @@ static void scan_arguments(void) {
         check_equal(scan.done, 0);
         scan = good, scan.flags = 1;
         check_equal(device_call(fd, MERGEMOD_PAGES, &scan), -EINVAL);
-        scan = good, scan.flags = 1 << 5;
+        scan = good, scan.flags = 1 << 8;
         check_equal(device_call(fd, MERGEMOD_SCAN, &scan), -EINVAL);
         scan = good, scan.end = scan.start;
         check_equal(device_call(fd, MERGEMOD_SCAN, &scan), -EINVAL);
@@ -367,6 +367,8 @@ static void scan_arguments(void) {
         scan = good, scan.target++;
         check_equal(device_call(fd, MERGEMOD_SCAN, &scan), -ENOENT);
         scan = good;
+        check_equal(device_call(fd, MERGEMOD_HASH, &scan), -EINVAL);
+        scan = good, scan.start = scan.end = 0, scan.flags = MERGEMOD_SCAN_ZEROS;
         check_equal(device_call(fd, MERGEMOD_HASH, &scan), -EINVAL);
         scan = good, scan.start = scan.end = 0, scan.pages = 0;
         check_equal(device_call(fd, MERGEMOD_HASH, &scan), -EFAULT);
