@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* A process's pages hashed where they are, by mergemod's HASH, beside the same hash over memory of one's own,
- * and beside copying them through /proc/PID/mem first. For tests/bench/run hash. */
+/* A process's pages hashed where they are, by mergemod's HASH, beside the same hash over memory of one's
+ * own, and beside copying them through /proc/PID/mem first. For tests/bench/run hash. */
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>

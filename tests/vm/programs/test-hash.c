@@ -93,8 +93,8 @@ static void of_zeros(void) {
 /* Areas of three page tables, one of them with a hole, and one that is not read. */
 #define SPOTS 5
 static char *const spots[SPOTS] = {
-        (char *)0x300000000000UL, (char *)0x300000002000UL, (char *)0x3000001ff000UL, (char *)0x300000200000UL,
-        (char *)0x300040000000UL,
+        (char *)0x300000000000UL, (char *)0x300000002000UL, (char *)0x3000001ff000UL,
+        (char *)0x300000200000UL, (char *)0x300040000000UL,
 };
 static const int expected[SPOTS] = { 0, 0, 0, -ENODATA, 0 };
 

@@ -113,8 +113,8 @@ static bool kernel_asserts(void) {
 }
 
 static char *small_area(char *address) {
-        check(mmap(address, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
-                   -1, 0) == address);
+        check(mmap(address, 8 * PAGE, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == address);
         pages_fill(address, 8, 3);
         pages_settle();
         return address;
