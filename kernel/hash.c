@@ -26,12 +26,8 @@ static u64 hash_sample(struct hasher *hasher, const u8 *content)
 
 static u64 hash_addrothalf(const u64 *words, u64 hash)
 {
-	for (const u64 *end = words + PAGE_SIZE / 2 / sizeof(*words); words < end; words += 4) {
-		hash = rol64(hash + words[0], 1);
-		hash = rol64(hash + words[1], 1);
-		hash = rol64(hash + words[2], 1);
-		hash = rol64(hash + words[3], 1);
-	}
+	for (size_t i = 0; i < PAGE_SIZE / 2 / sizeof(*words); i++)
+		hash = rol64(hash + words[i], 1);
 	return hash;
 }
 

@@ -17,7 +17,7 @@
 #define N (MIB * 256)
 #define AREA ((char *)0x300000000000UL)
 #define SEED 7
-#define ROUNDS 7
+#define ROUNDS 15
 /* Copied at once: what fits the nearer caches. */
 #define CHUNK 32
 
