@@ -20,7 +20,7 @@
 #include "target.h"
 #include "walk.h"
 
-#define SCAN_BATCH 64
+#define SCAN_BATCH 128
 #define HASH_FLAGS											\
 	(MERGEMOD_SCAN_SAMPLE | MERGEMOD_SCAN_ADDROTHALF | MERGEMOD_SCAN_CONST | MERGEMOD_SCAN_COUNT)
 #define SCAN_FLAGS											\
