@@ -2,12 +2,17 @@
 /*
  * Which areas are merged, and the huge pages in them.
  */
+#include <linux/hash.h>
+#include <linux/ktime.h>
 #include <linux/mm.h>
+#include <linux/mmap_lock.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
 #include <linux/userfaultfd_k.h>
 
 #include "area.h"
 #include "compat.h"
-#include "page.h"
+#include "stats.h"
 #include "target.h"
 #include "walk.h"
 
@@ -110,7 +115,7 @@ bool area_gets_huge(struct vm_area_struct *vma)
  * area_forbid_huge() - see to it that no huge page is built in an area
  * @target: whose area; remembers what was set
  * @vma: the area, its mm locked for writing
- * @mode: what the caller wants
+ * @mode: what the caller wants; whether there is a huge page now was looked for before
  *
  * Return: 0 if pages may be merged, -E2BIG if not, -ENOMEM.
  */
@@ -120,13 +125,8 @@ int area_forbid_huge(struct target *target, struct vm_area_struct *vma, enum mer
 
 	if (!area_gets_huge(vma))
 		return 0;
-	if (area_fits_huge(vma)) {
-		if (mode == MERGEMOD_HUGE_KEEP)
-			return -E2BIG;
-		if (mode == MERGEMOD_HUGE_AUTO && walk_finds_huge(vma))
-			return -E2BIG;
-	}
-
+	if (mode == MERGEMOD_HUGE_KEEP && area_fits_huge(vma))
+		return -E2BIG;
 	r = notes_add(&target->notes, vma->vm_start, vma->vm_end, vma->vm_flags & VM_HUGEPAGE);
 	if (r)
 		return r;
@@ -134,29 +134,146 @@ int area_forbid_huge(struct target *target, struct vm_area_struct *vma, enum mer
 	return 0;
 }
 
-#define LOOKS 32
+typedef bool (*finds_t)(struct vm_area_struct *vma, unsigned long *address, unsigned int n_max);
 
-/* Others may have merged there since. */
-static bool area_has_merged(struct vm_area_struct *vma)
+/*
+ * An area can be large: a part of it, @n_max tables, at a time. Returns 1 if something was found,
+ * 0 if not, -EAGAIN if the area is not what it was, -EINTR.
+ */
+static int search(struct mm_struct *mm, unsigned long start, unsigned long end, finds_t finds,
+		  unsigned int n_max)
 {
-	unsigned long address = vma->vm_start;
-	struct mapping mappings[LOOKS];
-	bool merged = false;
+	unsigned long address = start;
+	struct vm_area_struct *vma;
+	int r = 0;
 
-	while (address < vma->vm_end && !merged) {
-		unsigned int n = walk_gather(vma, &address, vma->vm_end, mappings, LOOKS);
+	while (address < end && !r) {
+		u64 locked;
 
-		for (unsigned int i = 0; i < n; i++)
-			merged |= mappings[i].page && !mappings[i].huge && page_is_merged(mappings[i].page);
-		walk_release(mappings, n);
+		if (mmap_read_lock_killable(mm))
+			return -EINTR;
+		locked = ktime_get_ns();
+		vma = find_vma(mm, address);
+		if (vma && vma->vm_start == start && vma->vm_end == end)
+			r = finds(vma, &address, n_max);
+		else
+			r = -EAGAIN;
+		stats_lock_held(ktime_get_ns() - locked);
+		mmap_read_unlock(mm);
+		cond_resched();
 	}
-	return merged;
+	return r;
+}
+
+#define HUGE_TABLES 1024
+
+/**
+ * area_has_huge() - is there a huge page in the area of an address?
+ * @mm: whose, not locked
+ * @address: the address
+ * @ret_start: of the area; without one, of the page
+ * @ret_end: of that
+ *
+ * Only where huge pages have not been forbidden. One can come while others are looked for: it is
+ * left alone then.
+ *
+ * Return: 1, 0, -EAGAIN if the area changed, -EINTR.
+ */
+int area_has_huge(struct mm_struct *mm, unsigned long address, unsigned long *ret_start,
+		  unsigned long *ret_end)
+{
+	struct vm_area_struct *vma;
+	bool wanted = false;
+
+	*ret_start = address;
+	*ret_end = address + PAGE_SIZE;
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	vma = find_vma(mm, address);
+	if (vma && vma->vm_start <= address) {
+		wanted = area_gets_huge(vma) && area_fits_huge(vma);
+		*ret_start = vma->vm_start;
+		*ret_end = vma->vm_end;
+	}
+	mmap_read_unlock(mm);
+	return wanted ? search(mm, *ret_start, *ret_end, walk_finds_huge, HUGE_TABLES) : 0;
+}
+
+/*
+ * How often something was merged, of each mm, or of some with one number. Under the mm's lock for
+ * writing it stands still.
+ */
+static atomic_t merges[64];
+
+static atomic_t *merges_in(struct mm_struct *mm)
+{
+	return &merges[hash_ptr(mm, ilog2(ARRAY_SIZE(merges)))];
+}
+
+/**
+ * area_was_merged() - pages of an area were merged
+ * @vma: the area, its mm locked for reading since before that
+ */
+void area_was_merged(struct vm_area_struct *vma)
+{
+	/* Whoever sees the number sees the pages. */
+	smp_mb__before_atomic();
+	atomic_inc(merges_in(vma->vm_mm));
+}
+
+static bool is_forbidden(struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_NOHUGEPAGE && vma_is_anonymous(vma) && area_is_walked(vma);
+}
+
+#define MERGED_TABLES 8
+
+/* Others may have merged there since, or do so meanwhile. */
+static int allow_in(struct mm_struct *mm, unsigned long start, unsigned long end, bool advised)
+{
+	int r, seen = atomic_read(merges_in(mm));
+	struct vm_area_struct *vma;
+
+	/* What is merged from now on changes that number. */
+	smp_mb();
+	r = search(mm, start, end, walk_finds_merged, MERGED_TABLES);
+	if (r)
+		return r == -EINTR ? r : 0;
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+	vma = find_vma(mm, start);
+	if (vma && vma->vm_start == start && vma->vm_end == end && is_forbidden(vma) &&
+	    atomic_read(merges_in(mm)) == seen)
+		compat_area_flags(vma, advised ? VM_HUGEPAGE : 0, VM_NOHUGEPAGE);
+	mmap_write_unlock(mm);
+	return 0;
+}
+
+/* The next area from @address on that lies in what is noted. Returns 1, 0 if there is none, -EINTR. */
+static int next_forbidden(struct mm_struct *mm, const struct note *note, unsigned long address,
+			  unsigned long *ret_start, unsigned long *ret_end)
+{
+	struct vm_area_struct *vma;
+	int r = 0;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	vma = find_vma(mm, address);
+	while (vma && vma->vm_end <= note->end && (vma->vm_start < note->start || !is_forbidden(vma)))
+		vma = find_vma(mm, vma->vm_end);
+	if (vma && vma->vm_end <= note->end) {
+		*ret_start = vma->vm_start;
+		*ret_end = vma->vm_end;
+		r = 1;
+	}
+	mmap_read_unlock(mm);
+	return r;
 }
 
 /**
  * area_allow_huge() - undo area_forbid_huge()
  * @target: who remembers what was set
- * @mm: its memory
+ * @mm: its memory, not locked
  * @start: of the range that was unmerged
  * @end: of the range that was unmerged
  *
@@ -167,21 +284,19 @@ static bool area_has_merged(struct vm_area_struct *vma)
  */
 int area_allow_huge(struct target *target, struct mm_struct *mm, unsigned long start, unsigned long end)
 {
-	struct vm_area_struct *vma;
 	struct note *note;
+	int r = 0;
 
-	if (!notes_has(&target->notes, start, end))
-		return 0;
-	if (mmap_write_lock_killable(mm))
-		return -EINTR;
-	while ((note = notes_take(&target->notes, start, end))) {
-		for (vma = find_vma(mm, note->start); vma && vma->vm_end <= note->end;
-		     vma = find_vma(mm, vma->vm_end))
-			if (vma->vm_start >= note->start && vma->vm_flags & VM_NOHUGEPAGE &&
-			    area_is_walked(vma) && !area_has_merged(vma))
-				compat_area_flags(vma, note->advised ? VM_HUGEPAGE : 0, VM_NOHUGEPAGE);
+	while (!r && (note = notes_take(&target->notes, start, end))) {
+		unsigned long at = note->start, next;
+
+		while ((r = next_forbidden(mm, note, at, &at, &next)) > 0) {
+			r = allow_in(mm, at, next, note->advised);
+			if (r)
+				break;
+			at = next;
+		}
 		kfree(note);
 	}
-	mmap_write_unlock(mm);
-	return 0;
+	return r;
 }

@@ -14,6 +14,9 @@ bool area_has_file_pages(struct vm_area_struct *vma);
 bool area_fits_huge(struct vm_area_struct *vma);
 bool area_gets_huge(struct vm_area_struct *vma);
 int area_forbid_huge(struct target *target, struct vm_area_struct *vma, enum mergemod_huge mode);
+int area_has_huge(struct mm_struct *mm, unsigned long address, unsigned long *ret_start,
+		  unsigned long *ret_end);
+void area_was_merged(struct vm_area_struct *vma);
 int area_allow_huge(struct target *target, struct mm_struct *mm, unsigned long start, unsigned long end);
 
 #endif

@@ -2,6 +2,7 @@
 /*
  * MERGEMOD_MERGE, first step: what is there, and what it wants. Nothing is frozen yet.
  */
+#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <linux/oom.h>
@@ -11,6 +12,7 @@
 #include "compat.h"
 #include "merger.h"
 #include "page.h"
+#include "stats.h"
 #include "walk.h"
 
 static struct vm_area_struct *area_at(struct mm_struct *mm, unsigned long address)
@@ -229,11 +231,30 @@ int split_all(struct merger *merger)
 	return 0;
 }
 
+/* Where huge pages are to be kept as they are, candidates in areas that hold one have their status. */
+static int keep_huge(struct merger *merger)
+{
+	unsigned long start = 0, end = 0;
+	int r = 0;
+
+	for (unsigned int i = 0; i < merger->n; i++) {
+		struct candidate *candidate = &merger->candidates[i];
+
+		if (candidate->status != PENDING)
+			continue;
+		if (candidate->address < start || candidate->address >= end)
+			r = area_has_huge(merger->use.mm, candidate->address, &start, &end);
+		if (r == -EINTR)
+			return r;
+		if (r)
+			candidate->status = r > 0 ? -E2BIG : r;
+	}
+	return 0;
+}
+
 /**
  * forbid_huge() - see to it that no area of a candidate gets a huge page
  * @merger: the call; candidates where that may not be have their status
- *
- * One answer per area: to find out may take a walk through all of it.
  *
  * Return: 0 or -EINTR.
  */
@@ -241,11 +262,20 @@ int forbid_huge(struct merger *merger)
 {
 	struct vm_area_struct *vma, *last = NULL;
 	struct mm_struct *mm = merger->use.mm;
+	u64 locked;
 	int r = 0;
 
+	if (merger->call->huge == MERGEMOD_HUGE_AUTO) {
+		r = keep_huge(merger);
+		if (r)
+			return r;
+	}
+	r = notes_make_room(&merger->use.target->notes, mm, merger->n);
+	if (r)
+		return r;
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
-	notes_make_room(&merger->use.target->notes, mm, merger->n);
+	locked = ktime_get_ns();
 	for (unsigned int i = 0; i < merger->n; i++) {
 		vma = find_area(merger, i);
 		if (!vma)
@@ -256,6 +286,7 @@ int forbid_huge(struct merger *merger)
 			merger->candidates[i].status = r;
 		last = vma;
 	}
+	stats_lock_held(ktime_get_ns() - locked);
 	mmap_write_unlock(mm);
 	return 0;
 }

@@ -104,6 +104,7 @@ static void merge_run(struct merger *merger, unsigned int first, unsigned int n,
 	if (r)
 		return;
 	frozen_replace(&merger->freezer);
+	area_was_merged(vma);
 	for (unsigned int i = 0; i < n; i++)
 		if (!candidates[i].status)
 			candidates[i].status = settle(merger, &candidates[i], i);

@@ -3,6 +3,7 @@
  * What is remembered of areas in which huge pages were forbidden.
  */
 #include <linux/mm.h>
+#include <linux/mmap_lock.h>
 #include <linux/slab.h>
 
 #include "notes.h"
@@ -36,15 +37,19 @@ void notes_free(struct notes *notes)
 /**
  * notes_make_room() - forget what is unmapped, if there may be too many notes otherwise
  * @notes: the notes
- * @mm: whose areas they are of, locked
+ * @mm: whose areas they are of, not locked
  * @n: how many are going to be added
+ *
+ * Return: 0 or -EINTR.
  */
-void notes_make_room(struct notes *notes, struct mm_struct *mm, unsigned int n)
+int notes_make_room(struct notes *notes, struct mm_struct *mm, unsigned int n)
 {
 	struct note *note, *next;
 
 	if (notes->n + n <= NOTES_MAX)
-		return;
+		return 0;
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
 	for (note = to_note(rb_first(&notes->root)); note; note = next) {
 		next = to_note(rb_next(&note->node));
 		if (find_vma_intersection(mm, note->start, note->end))
@@ -52,6 +57,8 @@ void notes_make_room(struct notes *notes, struct mm_struct *mm, unsigned int n)
 		drop(notes, note);
 		kfree(note);
 	}
+	mmap_read_unlock(mm);
+	return 0;
 }
 
 static bool is_before(struct rb_node *a, const struct rb_node *b)

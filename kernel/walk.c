@@ -7,6 +7,7 @@
 #include <linux/pgtable.h>
 
 #include "compat.h"
+#include "page.h"
 #include "walk.h"
 
 /*
@@ -303,15 +304,17 @@ unsigned int walk_count_ready(struct vm_area_struct *vma, unsigned long address,
 
 /**
  * walk_finds_huge() - is there a huge page in an area?
- * @vma: the area, its mm locked for writing
+ * @vma: the area, its mm locked
+ * @address: in: where to start; out: where to go on if none was found
+ * @n_max: look at so many entries that can be huge
  */
-bool walk_finds_huge(struct vm_area_struct *vma)
+bool walk_finds_huge(struct vm_area_struct *vma, unsigned long *address, unsigned int n_max)
 {
-	unsigned long address = vma->vm_start, next;
+	unsigned long next;
 	pmd_t *pmd, seen;
 
-	for (; address < vma->vm_end; address = next) {
-		pmd = find_pmd(vma->vm_mm, address, vma->vm_end, &next);
+	for (; *address < vma->vm_end && n_max; *address = next, n_max--) {
+		pmd = find_pmd(vma->vm_mm, *address, vma->vm_end, &next);
 		if (!pmd)
 			continue;
 		seen = READ_ONCE(*pmd);
@@ -320,4 +323,38 @@ bool walk_finds_huge(struct vm_area_struct *vma)
 			return true;
 	}
 	return false;
+}
+
+static bool entry_is_merged(pte_t pte)
+{
+	if (!pte_present(pte) || is_zero_pfn(pte_pfn(pte)) || pte_special(pte) || !pfn_valid(pte_pfn(pte)))
+		return false;
+	return page_is_merged(pte_page(pte));
+}
+
+/**
+ * walk_finds_merged() - is a shared frame mapped in an anonymous area?
+ * @vma: the area, its mm locked
+ * @address: in: where to start; out: where to go on if none was found
+ * @n_max: look at so many page tables
+ */
+bool walk_finds_merged(struct vm_area_struct *vma, unsigned long *address, unsigned int n_max)
+{
+	bool found = false;
+	unsigned long next;
+
+	for (; *address < vma->vm_end && n_max && !found; *address = next, n_max--) {
+		pmd_t *pmd = find_pmd(vma->vm_mm, *address, vma->vm_end, &next);
+		unsigned long n = (next - *address) / PAGE_SIZE;
+		spinlock_t *ptl;
+		pte_t *entry;
+
+		entry = pmd ? walk_lock_table(vma->vm_mm, pmd, *address, &ptl) : NULL;
+		if (!entry)
+			continue;
+		for (unsigned long i = 0; i < n && !found; i++)
+			found = entry_is_merged(ptep_get(&entry[i]));
+		walk_unlock_table(ptl);
+	}
+	return found;
 }

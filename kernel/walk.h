@@ -23,7 +23,8 @@ unsigned int walk_gather(struct vm_area_struct *vma, unsigned long *address, uns
 unsigned int walk_pick(struct vm_area_struct *vma, struct mapping *mappings, unsigned int n);
 void walk_release(struct mapping *mappings, unsigned int n);
 unsigned int walk_count_ready(struct vm_area_struct *vma, unsigned long address, unsigned int n);
-bool walk_finds_huge(struct vm_area_struct *vma);
+bool walk_finds_huge(struct vm_area_struct *vma, unsigned long *address, unsigned int n_max);
+bool walk_finds_merged(struct vm_area_struct *vma, unsigned long *address, unsigned int n_max);
 pmd_t *walk_pmd(struct mm_struct *mm, unsigned long address);
 pte_t *walk_lock_table(struct mm_struct *mm, pmd_t *pmd, unsigned long address, spinlock_t **ret_ptl);
 void walk_unlock_table(spinlock_t *ptl);

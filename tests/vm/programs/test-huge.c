@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Huge pages. */
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -142,8 +143,100 @@ static void small_areas(void) {
         }
 }
 
+/* More than is looked at under one hold of a lock, with few pages. */
+#define LARGE ((char *)0x500000000000UL)
+#define LARGE_BYTES (1UL << 30)
+
+static void map_large(void) {
+        /* Or khugepaged makes huge pages of these. */
+        knob_set("/sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_none", "0");
+        check(mmap(LARGE, LARGE_BYTES, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == LARGE);
+        check_equal(madvise(LARGE, LARGE_BYTES, MADV_NOHUGEPAGE), 0);
+        for (size_t at = 0; at < LARGE_BYTES; at += 8 * HUGE_PAGE)
+                memset(LARGE + at, 1, PAGE);
+        pages_settle();
+        check_equal(madvise(LARGE, LARGE_BYTES, MADV_HUGEPAGE), 0);
+}
+
+/* The last huge page is found, and that there is none any more. */
+static void large_area(void) {
+        char *last = LARGE + LARGE_BYTES - HUGE_PAGE;
+        int fd = device_open();
+        uint32_t target = device_attach(fd, getpid());
+        struct mergemod_merge automatic = { .huge = MERGEMOD_HUGE_AUTO };
+
+        map_large();
+        memset(last, 1, PAGE);
+        check_equal(held_merge_one(fd, target, (uintptr_t)LARGE, automatic), -E2BIG);
+        check_equal(madvise(last, HUGE_PAGE, MADV_DONTNEED), 0);
+        check_equal(held_merge_one(fd, target, (uintptr_t)LARGE, automatic), 0);
+        check(has_flag(LARGE, " nh"));
+        check_equal(device_unmerge(fd, target, (uintptr_t)LARGE, LARGE_BYTES / PAGE, 0), 1);
+        check(has_flag(LARGE, " hg"));
+        knob_set("/sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_none", "511");
+}
+
+static bool is_merged(int fd, uint32_t target, const char *address) {
+        struct mergemod_page page = {};
+        struct mergemod_scan scan = { .target = target, .start = (uintptr_t)address,
+                                      .end = (uintptr_t)address + PAGE, .pages = (uintptr_t)&page,
+                                      .n_pages = 1 };
+
+        check_equal(device_call(fd, MERGEMOD_PAGES, &scan), 0);
+        check_equal(scan.done, 1);
+        return page.flags & MERGEMOD_PAGE_MERGED;
+}
+
+#define ROUNDS 20
+#define MERGES 8
+
+static void *merge_first(void *unused) {
+        struct mergemod_merge split = { .huge = MERGEMOD_HUGE_SPLIT };
+        int fd = device_open();
+        uint32_t target = device_attach(fd, getpid());
+        size_t n_merged = 0;
+
+        for (int i = 0; i < MERGES; i++) {
+                n_merged += held_merge_one(fd, target, (uintptr_t)LARGE, split) == 0;
+                usleep(i * 500);
+        }
+        close(fd);
+        return (void *)n_merged;
+}
+
+/* One session allows huge pages again, another merges meanwhile: where something is merged in the end they
+ * are forbidden. */
+static void two_sessions(void) {
+        int fd = device_open();
+        uint32_t target = device_attach(fd, getpid());
+        size_t n_merged = 0, n_left = 0;
+
+        map_large();
+        for (int i = 0; i < 3 * ROUNDS && (i < ROUNDS || !n_left); i++) {
+                pthread_t thread;
+                void *merged;
+
+                check_equal(pthread_create(&thread, NULL, merge_first, NULL), 0);
+                do {
+                        held_merge_one(fd, target, (uintptr_t)LARGE,
+                                       (struct mergemod_merge){ .huge = MERGEMOD_HUGE_SPLIT });
+                        device_unmerge(fd, target, (uintptr_t)LARGE, LARGE_BYTES / PAGE, 0);
+                } while (pthread_tryjoin_np(thread, &merged) == EBUSY);
+                n_merged += (size_t)merged;
+                if (!is_merged(fd, target, LARGE))
+                        continue;
+                n_left++;
+                check(has_flag(LARGE, " nh"));
+        }
+        printf("# %zu merged, %zu times at the end\n", n_merged, n_left);
+        check_at_least(n_merged, 1);
+        knob_set("/sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_none", "511");
+}
+
 #define AREAS 4096
 #define AREA_STEP (2 * HUGE_PAGE)
+#define AGAIN 128
 
 /* Areas of the size of a huge page, each with one page. */
 static void map_areas(char *start, size_t n) {
@@ -180,21 +273,22 @@ static void many_areas(void) {
                 check(has_flag(start, " nh"));
                 munmap(start, (AREAS + 1) * AREA_STEP);
         }
-        /* The same one again and again. Now and then khugepaged is first. */
-        map_areas(start, 1);
-        for (int i = 0; n_merged < AREAS + 10 && i < 3 * AREAS; i++) {
-                int status;
-
-                check_equal(madvise(start, HUGE_PAGE, MADV_HUGEPAGE), 0);
-                start[0] = i;
+        /* The same ones again and again. Now and then khugepaged is first. */
+        map_areas(start, AGAIN);
+        for (int i = 0; n_merged < AREAS + 10 && i < 3 * AREAS / AGAIN; i++) {
+                for (size_t j = 0; j < AGAIN; j++) {
+                        check_equal(madvise(start + j * AREA_STEP, HUGE_PAGE, MADV_HUGEPAGE), 0);
+                        start[j * AREA_STEP] = i;
+                        elements_fill(elements + j, target, (uintptr_t)start + j * AREA_STEP, 1, j);
+                }
                 pages_settle();
-                status = held_merge_one(fd, target, (uintptr_t)start,
-                                        (struct mergemod_merge){ .huge = MERGEMOD_HUGE_SPLIT });
-                check(status == 0 || status == -EAGAIN || status == -E2BIG);
-                n_merged += status == 0;
+                check_equal(device_merge(fd, &merge, elements, AGAIN), 0);
+                check_equal(elements_count(elements, AGAIN, 0) + elements_count(elements, AGAIN, -EAGAIN) +
+                            elements_count(elements, AGAIN, -E2BIG), AGAIN);
+                n_merged += merge.merged;
         }
-        check_equal(n_merged, AREAS + 10);
-        check_equal(device_unmerge(fd, target, (uintptr_t)start, 512, 0), 1);
+        check_at_least(n_merged, AREAS + 10);
+        check_equal(device_unmerge(fd, target, (uintptr_t)start, 512, 0), elements[0].status == 0);
         check(has_flag(start, " hg"));
         knob_set("/sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_none", "511");
 }
@@ -204,6 +298,8 @@ int main(int argc, char **argv) {
                 { "huge pages: kept, kept, split", modes },
                 { "huge pages: areas that could hold one", small_pages },
                 { "huge pages: areas that could not", small_areas },
+                { "huge pages: in a large area", large_area },
+                { "huge pages: allowed by one, forbidden by another", two_sessions },
                 { "huge pages: more areas than are remembered", many_areas },
         };
 
