@@ -115,17 +115,6 @@ static struct note *find(const struct notes *notes, unsigned long start, unsigne
 }
 
 /**
- * notes_has() - is something noted in a range?
- * @notes: the notes
- * @start: of the range
- * @end: of the range
- */
-bool notes_has(const struct notes *notes, unsigned long start, unsigned long end)
-{
-	return find(notes, start, end);
-}
-
-/**
  * notes_take() - take out a note that lies in a range
  * @notes: the notes
  * @start: of the range

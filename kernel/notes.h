@@ -34,7 +34,6 @@ struct notes {
 void notes_free(struct notes *notes);
 int notes_make_room(struct notes *notes, struct mm_struct *mm, unsigned int n);
 int notes_add(struct notes *notes, unsigned long start, unsigned long end, bool advised);
-bool notes_has(const struct notes *notes, unsigned long start, unsigned long end);
 struct note *notes_take(struct notes *notes, unsigned long start, unsigned long end);
 
 #endif

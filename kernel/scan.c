@@ -272,7 +272,7 @@ static int hash_some(struct scanner *scanner)
 	mmap_read_unlock(scanner->use.mm);
 
 	for (unsigned int i = 0; i < n; i++) {
-		if (i + 1 < n)
+		if (i + 1 < n && scanner->pages[i + 1].status >= 0)
 			hash_expect(&scanner->hasher, scanner->mappings[i + 1].page);
 		if (scanner->pages[i].status >= 0)
 			add_hash(scanner, &scanner->pages[i], scanner->mappings[i].page);

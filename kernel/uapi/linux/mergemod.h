@@ -307,7 +307,7 @@ enum mergemod_huge {
  *   EBUSY        it is pinned or otherwise in use, or taken by another merge
  *   EAGAIN       it is on its way: just faulted in, written back, about to be freed; or
  *                so many share the frame of its group, or it is on another node, that
- *                the next call takes another
+ *                the next call takes another; or its area is just being changed
  *   ENODATA      there is no page: not touched yet, or swapped out
  *   EFAULT       there is no area
  *   EOPNOTSUPP   the area is of a kind that is refused

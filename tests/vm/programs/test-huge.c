@@ -198,6 +198,8 @@ static void *merge_first(void *unused) {
         size_t n_merged = 0;
 
         for (int i = 0; i < MERGES; i++) {
+                /* The page that was unmerged. */
+                pages_settle();
                 n_merged += held_merge_one(fd, target, (uintptr_t)LARGE, split) == 0;
                 usleep(i * 500);
         }
@@ -213,16 +215,18 @@ static void two_sessions(void) {
         size_t n_merged = 0, n_left = 0;
 
         map_large();
-        for (int i = 0; i < 3 * ROUNDS && (i < ROUNDS || !n_left); i++) {
+        for (int i = 0; i < ROUNDS; i++) {
                 pthread_t thread;
                 void *merged;
 
                 check_equal(pthread_create(&thread, NULL, merge_first, NULL), 0);
-                do {
+                /* The other one goes on for longer. */
+                for (int j = 0; j < MERGES / 2; j++) {
                         held_merge_one(fd, target, (uintptr_t)LARGE,
                                        (struct mergemod_merge){ .huge = MERGEMOD_HUGE_SPLIT });
                         device_unmerge(fd, target, (uintptr_t)LARGE, LARGE_BYTES / PAGE, 0);
-                } while (pthread_tryjoin_np(thread, &merged) == EBUSY);
+                }
+                check_equal(pthread_join(thread, &merged), 0);
                 n_merged += (size_t)merged;
                 if (!is_merged(fd, target, LARGE))
                         continue;
@@ -230,7 +234,7 @@ static void two_sessions(void) {
                 check(has_flag(LARGE, " nh"));
         }
         printf("# %zu merged, %zu times at the end\n", n_merged, n_left);
-        check_at_least(n_merged, 1);
+        check_at_least(n_left, 1);
         knob_set("/sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_none", "511");
 }
 
