@@ -199,31 +199,8 @@ static void report_never(struct job *j)
         e->n_never_pages = j->n_never_pages;
 }
 
-static void list(struct job *j);
-
-/* What the worker could not find out stays unknown. */
-static void on_names_known(void *userdata, int error)
+static void on_listed(struct job *j)
 {
-        list(userdata);
-}
-
-static void on_list_done(void *userdata, int error)
-{
-        struct job *j = userdata;
-
-        j->list = NULL;
-        if (error < 0) {
-                job_fail_errno(j, error, "Cannot read the list of processes");
-                return;
-        }
-        account_pass_end(&j->manager->account, j->pass);
-        if (j->waits && !j->listed_again) {
-                j->listed_again = true;
-                error = identities_wait(j->manager->identities, on_names_known, j);
-                if (error < 0)
-                        job_fail_errno(j, error, "Cannot call the worker");
-                return;
-        }
         report_never(j);
         if (j->type == JOB_UNMERGE && j->n_targets > 0)
                 job_unmerge(j);
@@ -235,15 +212,7 @@ static void on_list_done(void *userdata, int error)
 
 static void list(struct job *j)
 {
-        int r;
-
-        job_clear_targets(j);
-        report_done(&j->report);
-        j->n_never_pages = 0;
-        j->pass = account_pass_begin(&j->manager->account);
-        r = process_list_new(j->manager->event, j->manager->proc_fd, on_process, on_list_done, j, &j->list);
-        if (r < 0)
-                job_fail_errno(j, r, "Cannot read the list of processes");
+        job_list(j, on_process, on_listed);
 }
 
 void job_select_by_rule(struct job *j)

@@ -184,48 +184,11 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
         return 0;
 }
 
-static void on_list_done(void *userdata, int error);
-
-static void list(struct job *j)
+static void on_listed(struct job *j)
 {
-        int r;
-
-        j->pass = account_pass_begin(&j->manager->account);
-        r = process_list_new(j->manager->event, j->manager->proc_fd, on_process, on_list_done, j, &j->list);
-        if (r < 0)
-                job_fail_errno(j, r, "Cannot read the list of processes");
-}
-
-/* What the worker could not find out stays unknown. */
-static void on_names_known(void *userdata, int error)
-{
-        struct job *j = userdata;
-
-        job_clear_targets(j);
-        report_done(&j->report);
-        j->n_expected_pages = 0;
-        list(j);
-}
-
-static void on_list_done(void *userdata, int error)
-{
-        struct job *j = userdata;
         const struct selector_value *missing;
         size_t n_selected = 0;
 
-        j->list = NULL;
-        if (error < 0) {
-                job_fail_errno(j, error, "Cannot read the list of processes");
-                return;
-        }
-        account_pass_end(&j->manager->account, j->pass);
-        if (j->waits && !j->listed_again) {
-                j->listed_again = true;
-                error = identities_wait(j->manager->identities, on_names_known, j);
-                if (error < 0)
-                        job_fail_errno(j, error, "Cannot call the worker");
-                return;
-        }
         missing = selector_unseen(&j->selector, false);
         if (missing) {
                 fail_missing(j, missing);
@@ -266,7 +229,7 @@ static void on_resolve_done(void *userdata, int error)
                          j->selector.values[j->resolve.next].text);
                 return;
         }
-        list(j);
+        job_list(j, on_process, on_listed);
 }
 
 void job_select(struct job *j)

@@ -101,8 +101,11 @@ struct job {
 
         struct resolve resolve;
         struct process_list *list;
-        bool waits;        /* what rules ask of some process is not known yet */
-        bool listed_again; /* it has been waited for */
+        process_list_each_t meet;      /* for each process */
+        void (*listed)(struct job *j); /* and after the last */
+        bool waits;                    /* what rules ask of some process is not known yet */
+        bool listed_again;             /* it has been waited for */
+        uint64_t conf_generation;      /* that the processes were judged by */
         struct job_target *targets;
         size_t n_targets;
         uint64_t n_expected_pages;
@@ -212,6 +215,10 @@ int job_domain_of(const struct job *j, const struct mm_process *p, const char *u
                   char **ret);
 /* Makes @p one. What is taken over of it is not in it any more. */
 int job_add_target(struct job *j, struct mm_process *p, const char *unit, const char *cgroup, bool selected);
+
+/* job-list.c: has @meet called for each process, and then @then; before that the job has no targets, and
+ * nothing in its report. */
+void job_list(struct job *j, process_list_each_t meet, void (*then)(struct job *j));
 
 /* job-select.c: values -> processes. Ends in job_scan() or job_unmerge(). */
 void job_select(struct job *j);

@@ -284,6 +284,7 @@ int manager_apply_conf(Manager *m, struct conf *c)
                 return r;
         }
         *c = before;
+        m->conf_generation++;
         apply_log_level(m);
         limit_frames(m, m->conf.max_frames);
         return 0;

@@ -49,6 +49,7 @@ struct Manager {
 
         const char *conf_path; /* --config=; NULL: the usual places; borrowed */
         struct conf conf;
+        uint64_t conf_generation; /* counts up when another one comes into force */
         enum mechanism mechanism_option; /* --mechanism=; MECHANISM_INVALID_ if not given */
         int log_level_option;            /* --log-level=; -1 if not given */
 
