@@ -131,6 +131,23 @@ void harness_config_write(struct harness *h, const char *text)
         g_free(all);
 }
 
+void harness_configure(struct harness *h, const char *text)
+{
+        harness_config_write(h, text);
+        safe_close(open(h->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+        g_assert_cmpint(kill(h->daemon_pid, SIGHUP), ==, 0);
+        for (uint64_t end = now_usec() + 10000000;; sleep_msec(10)) {
+                char *log = harness_log(h);
+                bool done = strstr(log, "Configuration read again.");
+
+                if (!done && now_usec() > end)
+                        g_error("not read again: %s", log);
+                g_free(log);
+                if (done)
+                        return;
+        }
+}
+
 char *harness_log(struct harness *h)
 {
         char *text = NULL;

@@ -49,6 +49,9 @@ sd_bus *harness_connect_as(struct harness *h, uid_t uid);
 char *harness_ksm_knobs(void);
 /* With it the daemon does only what it is asked to. */
 void harness_config_write(struct harness *h, const char *text);
-/* The same for one that works on rules. */
+/* The same while it runs: puts @text in force and waits until it is. What it has said until then is
+ * forgotten. */
+void harness_configure(struct harness *h, const char *text);
+/* The configuration of one that works on rules. */
 void harness_rules_write(struct harness *h, const char *text);
 char *harness_log(struct harness *h);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <fcntl.h>
 #include <glib.h>
-#include <signal.h>
 
 #include "children.h"
 #include "client.h"
@@ -11,24 +9,6 @@
 /* What the service says of one process. Nothing is merged: only processes of this test are looked at. */
 
 static struct harness h;
-
-/* Puts @text in force and waits until it is. */
-static void configure(const char *text)
-{
-        harness_config_write(&h, text);
-        safe_close(open(h.log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-        g_assert_cmpint(kill(h.daemon_pid, SIGHUP), ==, 0);
-        for (uint64_t end = now_usec() + 10000000;; sleep_msec(10)) {
-                char *log = harness_log(&h);
-                bool done = strstr(log, "Configuration read again.");
-
-                if (!done && now_usec() > end)
-                        g_error("not read again: %s", log);
-                g_free(log);
-                if (done)
-                        return;
-        }
-}
 
 static sd_bus_message *explain(sd_bus *bus, pid_t pid, sd_bus_error *error)
 {
@@ -88,7 +68,7 @@ static void test_rules(void)
         struct child *c = child_start(&h, UID_FIRST);
         char *text;
 
-        configure("");
+        harness_configure(&h, "");
         assert_said(c->pid, "comm", "mm-target");
         assert_said(c->pid, "rule", "default");
         assert_said(c->pid, "merge", "yes");
@@ -98,7 +78,7 @@ static void test_rules(void)
         assert_said(c->pid, "mechanism", "ksm");
 
         text = g_strdup_printf("[Rule mine]\nExe=%s\nMerge=no\nTrustDomain=system\nMinAgeSec=7\n", h.target);
-        configure(text);
+        harness_configure(&h, text);
         g_free(text);
         assert_said(c->pid, "rule", "mine");
         assert_said(c->pid, "rule_file", h.config);
@@ -110,12 +90,12 @@ static void test_rules(void)
         assert_said(c->pid, "excluded", "");
 
         text = g_strdup_printf("[Rule not]\nExe=%s\nMerge=never\n", h.target);
-        configure(text);
+        harness_configure(&h, text);
         g_free(text);
         assert_said(c->pid, "rule", "not");
         assert_said(c->pid, "excluded", "a rule says never");
         assert_said(c->pid, "liftable", "false");
-        configure("");
+        harness_configure(&h, "");
         child_end(c);
 }
 

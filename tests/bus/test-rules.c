@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <fcntl.h>
 #include <glib.h>
-#include <signal.h>
 #include <sys/wait.h>
 
 #include "children.h"
@@ -15,24 +13,6 @@
 #define N 2U
 
 static struct harness h;
-
-/* Puts @text in force and waits until it is. */
-static void configure(const char *text)
-{
-        harness_config_write(&h, text);
-        safe_close(open(h.log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-        g_assert_cmpint(kill(h.daemon_pid, SIGHUP), ==, 0);
-        for (uint64_t end = now_usec() + 10000000;; sleep_msec(10)) {
-                char *log = harness_log(&h);
-                bool done = strstr(log, "Configuration read again.");
-
-                if (!done && now_usec() > end)
-                        g_error("not read again: %s", log);
-                g_free(log);
-                if (done)
-                        return;
-        }
-}
 
 static void assert_estimate(const struct what *what, bool permitted)
 {
@@ -74,7 +54,7 @@ static void test_never(void)
                 g_string_replace(text, "%1$s", h.target, 0);
                 g_string_replace(text, "%s", h.target, 0);
                 g_test_message("%s", text->str);
-                configure(text->str);
+                harness_configure(&h, text->str);
                 assert_estimate(&(struct what){ .pids = pids, .n_pids = N, .all = true },
                                 samples[i].permitted);
                 g_string_free(text, TRUE);
@@ -92,7 +72,7 @@ static void test_link(void)
 
         children_start(&h, UID_FIRST, c, pids, N);
         g_assert_cmpint(symlink(h.target, link), ==, 0);
-        configure(text);
+        harness_configure(&h, text);
         assert_estimate(&(struct what){ .pids = pids, .n_pids = N, .all = true }, false);
         g_assert_cmpint(unlink(link), ==, 0);
         children_end(c, N);
@@ -204,7 +184,7 @@ static void test_set(void)
         struct what what = { .n_pids = N, .all = true };
         pid_t pids[N];
 
-        configure("");
+        harness_configure(&h, "");
         children_start(&h, UID_FIRST, c, pids, N);
         what.pids = pids;
         assert_rules("default");
@@ -257,7 +237,7 @@ static void test_refused(void)
                 { "mine", "/x\\", NULL, NULL },
         };
 
-        configure("[Rule theirs]\nExe=/x\n");
+        harness_configure(&h, "[Rule theirs]\nExe=/x\n");
         for (size_t i = 0; i < ELEMENTSOF(samples); i++)
                 assert_error(send_rule(h.bus, samples[i].name, samples[i].exe, samples[i].key,
                                        samples[i].value, NULL), MERGEMEM_ERROR_BAD_RULE);
@@ -275,7 +255,7 @@ static void test_refused(void)
         assert_error(call_name("Reload", NULL), MERGEMEM_ERROR_BAD_CONFIGURATION);
         assert_rules("default theirs");
         g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
-        configure("");
+        harness_configure(&h, "");
         g_free(path);
         g_free(control);
 }
@@ -287,7 +267,7 @@ static void test_try(void)
         struct child *c[N];
         pid_t pids[N];
 
-        configure("");
+        harness_configure(&h, "");
         children_start(&h, UID_FIRST, c, pids, N);
         for (size_t i = 0; i < N; i++)
                 child_area(c[i], 100, 5, 1);
@@ -313,7 +293,7 @@ static void test_settings(void)
         unsigned n_default = 0;
         uint32_t line;
 
-        configure("[Daemon]\nLogMask=3\n[Rule a]\nComm=x y\n\nIntervalSec=1min\n");
+        harness_configure(&h, "[Daemon]\nLogMask=3\n[Rule a]\nComm=x y\n\nIntervalSec=1min\n");
         reply = list("ListSettings");
         g_assert_cmpint(sd_bus_message_enter_container(reply, 'a', "(sssa{sv})"), >, 0);
         while (sd_bus_message_enter_container(reply, 'r', "sssa{sv}") > 0) {
@@ -338,7 +318,7 @@ static void test_settings(void)
         g_assert_cmpuint(n_default, ==, 34);
         g_free(expected);
         g_string_free(s, TRUE);
-        configure("");
+        harness_configure(&h, "");
 }
 
 static unsigned count_fds(pid_t pid)
@@ -366,7 +346,7 @@ static void test_reload_often(void)
         pid_t pids[N];
         unsigned n_fds;
 
-        configure(text);
+        harness_configure(&h, text);
         children_start(&h, UID_FIRST, c, pids, N);
         what.pids = pids;
         for (size_t i = 0; i < N; i++)
@@ -391,9 +371,9 @@ static void test_reload_often(void)
         g_assert_cmpuint(count_fds(h.daemon_pid), ==, n_fds);
 
         more = g_strconcat(text, "Merge=never\n", NULL);
-        configure(more);
+        harness_configure(&h, more);
         assert_estimate(&what, false);
-        configure("");
+        harness_configure(&h, "");
         children_end(c, N);
         g_free(more);
         g_free(text);
@@ -434,7 +414,7 @@ static void test_ctl(void)
         struct child *c[N];
         pid_t pids[N];
 
-        configure("");
+        harness_configure(&h, "");
         children_start(&h, UID_FIRST, c, pids, N);
         for (size_t i = 0; i < N; i++)
                 child_area(c[i], 1000, 7, 1);
