@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/job.h"
 
-/* Which libraries' memory a round is about. A turn of a rule leaves to others what they decide about: how
- * well their patterns match is known where the libraries are, in the worker; the rest, here. */
+/* Which libraries' memory a round is about. A turn of a rule leaves to others what they decide about, a job
+ * on command what a rule says never: how well their patterns match is known where the libraries are, in the
+ * worker; the rest, here. */
 
 static void libraries_next(struct job *j);
 
@@ -14,23 +15,52 @@ const struct selector_value *job_library_at(const struct job *j, size_t index)
         return NULL;
 }
 
-/* The pattern that is @index-th among those of other rules with Shlib=. */
-static const char *other_at(const struct job *j, size_t index, size_t *ret_rule)
+static bool may_decide(const struct job *j, const struct rule *other)
+{
+        if (!rule_has(other, RULE_SHLIB))
+                return false;
+        return j->by_rule ? j->rule && !streq(other->name, j->rule->name)
+                          : other->merge == RULE_MERGE_NEVER;
+}
+
+int job_copy_other_rules(struct job *j)
 {
         const struct conf *c = &j->manager->conf;
+        size_t n = 0;
 
-        for (size_t i = 0; i < c->n_rules && j->rule; i++) {
+        job_clear_other_rules(j);
+        for (size_t i = 0; i < c->n_rules; i++)
+                n += may_decide(j, &c->rules[i]) ? c->rules[i].match[RULE_SHLIB].n : 0;
+        if (n == 0)
+                return 0;
+        j->others = calloc(n, sizeof(*j->others));
+        if (!j->others)
+                return -ENOMEM;
+        for (size_t i = 0; i < c->n_rules; i++) {
                 const struct rule_patterns *libraries = &c->rules[i].match[RULE_SHLIB];
 
-                if (streq(c->rules[i].name, j->rule->name))
-                        continue;
-                if (index < libraries->n) {
-                        *ret_rule = i;
-                        return libraries->items[index];
+                for (size_t k = 0; k < libraries->n && may_decide(j, &c->rules[i]); k++) {
+                        struct job_other *other = &j->others[j->n_others];
+
+                        *other = (struct job_other) {
+                                .rule = (uint32_t) i,
+                                .never = c->rules[i].merge == RULE_MERGE_NEVER,
+                                .pattern = strdup(libraries->items[k]),
+                        };
+                        if (!other->pattern)
+                                return -ENOMEM;
+                        j->n_others++;
                 }
-                index -= libraries->n;
         }
-        return NULL;
+        return 0;
+}
+
+void job_clear_other_rules(struct job *j)
+{
+        for (size_t i = 0; i < j->n_others; i++)
+                free(j->others[i].pattern);
+        free(TAKE_PTR(j->others));
+        j->n_others = 0;
 }
 
 static void on_library_done(void *userdata, int error)
@@ -49,9 +79,9 @@ static void on_library_done(void *userdata, int error)
 static void libraries_next(struct job *j)
 {
         const struct selector_value *v = job_library_at(j, j->next);
+        const struct job_other *other;
         union worker_packet p;
-        const char *other;
-        size_t rule = 0;
+        size_t i;
         int r;
 
         worker_packet_init(&p, WORKER_LIBRARY, sizeof(p.library));
@@ -59,15 +89,16 @@ static void libraries_next(struct job *j)
                 p.library.file = v->file;
                 worker_packet_text(&p, v->text);
         } else {
-                other = other_at(j, j->next - selector_count(&j->selector, SELECTOR_SHLIB), &rule);
-                if (!other) {
+                i = j->next - selector_count(&j->selector, SELECTOR_SHLIB);
+                if (i >= j->n_others) {
                         j->libraries_then(j);
                         return;
                 }
+                other = &j->others[i];
                 p.library.others = true;
-                p.library.never = j->manager->conf.rules[rule].merge == RULE_MERGE_NEVER;
-                p.library.rule = (uint32_t) rule;
-                worker_packet_text(&p, other);
+                p.library.never = other->never;
+                p.library.rule = other->rule;
+                worker_packet_text(&p, other->pattern);
         }
         r = job_call(j, &p, -1, NULL, on_library_done);
         if (r < 0)
@@ -81,18 +112,20 @@ void job_libraries(struct job *j, void (*then)(struct job *j))
         libraries_next(j);
 }
 
-void job_note_other_rules(struct job *j, const struct rule_subject *s, struct job_target *t)
+void job_note_other_rules(const struct job *j, const struct rule_subject *s, struct worker_other_rules *ret)
 {
         const struct conf *c = &j->manager->conf;
-        const struct rule *own = conf_find_rule(c, j->rule->name);
+        const struct rule *own = j->rule ? conf_find_rule(c, j->rule->name) : NULL;
 
         for (size_t i = 0; i < c->n_rules; i++) {
                 const struct rule *other = &c->rules[i];
 
-                if (other == own || !rule_has(other, RULE_SHLIB) || !rule_match_process(other, s))
+                if (!may_decide(j, other) || !rule_match_process(other, s))
                         continue;
-                t->other_rules.applies[i / 8] |= (uint8_t) (1U << i % 8);
+                ret->applies[i / 8] |= (uint8_t) (1U << i % 8);
+                if (!own)
+                        continue;
                 if (other > own ? rule_decides_before(other, own, s) : !rule_decides_before(own, other, s))
-                        t->other_rules.first[i / 8] |= (uint8_t) (1U << i % 8);
+                        ret->first[i / 8] |= (uint8_t) (1U << i % 8);
         }
 }

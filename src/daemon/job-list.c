@@ -37,6 +37,11 @@ static void on_done(void *userdata, int error)
                         job_fail_errno(j, error, "Cannot call the worker");
                 return;
         }
+        error = job_copy_other_rules(j);
+        if (error < 0) {
+                job_fail_errno(j, error, "Cannot keep the rules about libraries");
+                return;
+        }
         j->listed(j);
 }
 

@@ -88,10 +88,13 @@ static int add_target(struct job *j, const struct rule *rule, const struct rule_
                       struct mm_process *p, bool meant)
 {
         _cleanup_(freep) char *cgroup = NULL;
+        struct worker_other_rules other_rules = {};
         uint64_t size = p->rss_anon_bytes;
         struct job_target *t;
         int r;
 
+        if (meant)
+                job_note_other_rules(j, s, &other_rules);
         if (meant && rule->trust == TRUST_CGROUP) {
                 r = rule_cgroup_path(rule, s, &cgroup);
                 if (r == -ENOMEM)
@@ -103,16 +106,7 @@ static int add_target(struct job *j, const struct rule *rule, const struct rule_
         t = &j->targets[j->n_targets - 1];
         t->shared_cgroup = TAKE_PTR(cgroup);
         t->before = figure(j, t);
-        if (meant) {
-                struct mm_process whole = *p;
-                struct rule_subject subject = *s;
-
-                /* The target has taken them over. */
-                whole.exe = t->exe;
-                whole.cgroup = t->cgroup;
-                subject.process = &whole;
-                job_note_other_rules(j, &subject, t);
-        }
+        t->other_rules = other_rules;
         t->known = (struct backoff_process) {
                 .pid = t->pid,
                 .start_ticks = t->start_ticks,

@@ -164,6 +164,11 @@ static void scan_done(struct job *j)
                          missing->text);
                 return;
         }
+        if (!j->matched && j->forbidden) {
+                job_fail(j, MERGEMEM_ERROR_NOTHING_MATCHES,
+                         "What matches is memory of libraries of which a rule says never.");
+                return;
+        }
         if (j->incomplete && j->n_parts < PARTS_MAX && j->part == 0) {
                 /* More than fits: the same again, in twice as many passes. */
                 j->n_parts *= 2;
@@ -212,6 +217,12 @@ static void on_scanned(void *userdata, const union worker_packet *row)
         case WORKER_ROW_SCANNED:
                 if (s->error < 0)
                         (void) report_count(&j->report.skipped, skip_reason(s->error), 1);
+                if (s->forbidden && !j->by_rule) {
+                        j->forbidden = true;
+                        if (j->part == 0)
+                                (void) report_count(&j->report.skipped, "a library of which a rule says never",
+                                                    1);
+                }
                 if (!s->matched)
                         break;
                 j->matched = true;

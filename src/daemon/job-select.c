@@ -106,8 +106,10 @@ int job_add_target(struct job *j, struct mm_process *p, const char *unit, const 
         return 0;
 }
 
-/* Whether a rule says never: 1, 0, -errno. What is merged already is given back all the same. */
-static int is_forbidden(struct job *j, const struct mm_process *p, const char *unit)
+/* Whether a rule says never: 1, 0, -errno; and which may say so of libraries. What is merged already is given
+ * back all the same. */
+static int is_forbidden(struct job *j, const struct mm_process *p, const char *unit,
+                        struct worker_other_rules *ret)
 {
         struct rule_subject subject;
         int r;
@@ -118,6 +120,7 @@ static int is_forbidden(struct job *j, const struct mm_process *p, const char *u
         if (r < 0)
                 return r;
         j->waits = j->waits || r > 0;
+        job_note_other_rules(j, &subject, ret);
         return rules_for_process(&j->manager->conf, &subject)->merge == RULE_MERGE_NEVER;
 }
 
@@ -128,6 +131,7 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
         bool selected, hung = manager_is_hung(m, p->pid, p->start_ticks);
         const struct rule_subject subject = { .process = p, .unit = unit };
         const struct rule *rule = job_tried_rule(j);
+        struct worker_other_rules other_rules = {};
         _cleanup_(freep) char *cgroup = NULL;
         enum exclusion why;
         int r;
@@ -145,7 +149,7 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
         else if (why == EXCLUSION_NONE && hung)
                 why = EXCLUSION_HUNG;
         if (selected && why == EXCLUSION_NONE) {
-                r = is_forbidden(j, p, unit);
+                r = is_forbidden(j, p, unit, &other_rules);
                 if (r < 0)
                         return r;
                 if (r > 0)
@@ -180,6 +184,7 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
         r = job_add_target(j, p, unit, rule ? cgroup : selector_cgroup_of(&j->selector, p, unit), selected);
         if (r < 0)
                 return r;
+        j->targets[j->n_targets - 1].other_rules = other_rules;
         j->targets[j->n_targets - 1].hung = hung;
         return 0;
 }

@@ -218,6 +218,7 @@ static void stop_working(struct job *j)
         j->timer = sd_event_source_disable_unref(j->timer);
         job_clear_targets(j);
         job_clear_ranges(j);
+        job_clear_other_rules(j);
         free(TAKE_PTR(j->adopt.ranges));
         job_figures_clear(j);
 }

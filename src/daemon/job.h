@@ -60,6 +60,13 @@ struct job_ranges {
         size_t n_undone;
 };
 
+/* A pattern of another rule, which may decide about a library: as in struct worker_library. */
+struct job_other {
+        char *pattern;
+        uint32_t rule;
+        bool never;
+};
+
 struct job {
         Manager *manager;
         uint32_t id;
@@ -109,6 +116,8 @@ struct job {
         struct job_target *targets;
         size_t n_targets;
         uint64_t n_expected_pages;
+        struct job_other *others;
+        size_t n_others;
 
         size_t next;         /* what the step at hand works on: value, library, target, ranges */
         unsigned generation; /* of the worker that knows the round */
@@ -116,6 +125,7 @@ struct job {
         uint32_t part, n_parts;
         uint64_t seed;
         bool matched, incomplete;
+        bool forbidden; /* libraries that were asked for are left alone, as a rule says never */
         bool grouped; /* the part at hand, and its figures are in the report */
         uint64_t n_looked, n_marked;
         uint32_t domain; /* merged, once it is chosen */
@@ -237,8 +247,12 @@ void engine_turn_ended(struct job *j, enum job_state state);
 /* job-library.c: tells the worker which libraries a round is about, then calls @then. */
 void job_libraries(struct job *j, void (*then)(struct job *j));
 const struct selector_value *job_library_at(const struct job *j, size_t index);
-/* Which other rules may decide about libraries of @t, @s's process. */
-void job_note_other_rules(struct job *j, const struct rule_subject *s, struct job_target *t);
+/* Which other rules may decide about libraries of @s's process; they are those of the configuration that is
+ * in force, whose patterns job_copy_other_rules() keeps. */
+void job_note_other_rules(const struct job *j, const struct rule_subject *s, struct worker_other_rules *ret);
+/* 0 or -ENOMEM. */
+int job_copy_other_rules(struct job *j);
+void job_clear_other_rules(struct job *j);
 
 /* pace.c: calls @then when the job may go on, which is at once but for jobs of rules. What cannot be cut
  * into slices says how long it takes. */

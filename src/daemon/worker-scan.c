@@ -101,10 +101,10 @@ static unsigned rank(const struct round_library *l, const struct mm_range *range
         return pattern_is_glob(l->name) ? 1 : 2;
 }
 
-/* Whether the libraries asked for include this range's, and no other rule decides about it; each that does
- * is reported. */
+/* Whether the libraries asked for include this range's, and no other rule decides about it; each that is
+ * asked for and met is @seen. */
 static bool match_libraries(struct round *r, const struct mm_range *range,
-                            const struct worker_other_rules *others, bool *seen)
+                            const struct worker_other_rules *others, bool *seen, uint8_t *forbidden)
 {
         unsigned best = 0;
 
@@ -122,7 +122,11 @@ static bool match_libraries(struct round *r, const struct mm_range *range,
                 const struct round_library *l = &r->libraries[i];
                 unsigned fits = l->others && has(others->applies, l->rule) ? rank(l, range) : 0;
 
-                if (fits > best || (fits > 0 && (l->never || (fits == best && has(others->first, l->rule)))))
+                if (fits == 0)
+                        continue;
+                if (l->never)
+                        *forbidden = true;
+                if (l->never || fits > best || (fits == best && has(others->first, l->rule)))
                         return false;
         }
         return true;
@@ -262,7 +266,7 @@ static int scan_ranges(struct scanning *s, const struct look *l)
                 const struct mm_range *range = &l->ranges[i];
 
                 if (range->end <= s->t->from || !owner_is_looked_at(&s->w->round, range->owner) ||
-                    !match_libraries(&s->w->round, range, &s->t->other_rules, s->seen))
+                    !match_libraries(&s->w->round, range, &s->t->other_rules, s->seen, &s->row->forbidden))
                         continue;
                 s->row->matched = true;
                 while (next < l->n_flags && l->flags[next].end <= range->start)

@@ -6,6 +6,7 @@
 #include "frames.h"
 #include "libtarget.h"
 #include "shared/macro.h"
+#include "shared/names.h"
 
 /* merge by library registers what the library's ELF headers say is its writable memory, and no
  * page besides. The headers are read by readelf(1), not by our own code. */
@@ -137,6 +138,75 @@ static void test_some(void)
         child_end(other);
 }
 
+/* Whether any of the library's memory is registered. */
+static bool is_touched(pid_t pid)
+{
+        struct frames_range ranges[16], library = expected_range(load_base(pid));
+        size_t n = frames_registered(pid, ranges, ELEMENTSOF(ranges));
+
+        g_assert_cmpuint(n, <, ELEMENTSOF(ranges));
+        for (size_t i = 0; i < n; i++)
+                if (ranges[i].start < library.end && library.start < ranges[i].end)
+                        return true;
+        return false;
+}
+
+/* A rule that says never of a library holds for what is done on command, in the processes that it is
+ * about. */
+static void test_never(void)
+{
+        static const struct {
+                const char *rule;
+                bool never;
+        } samples[] = {
+                { "Shlib=libtarget", true },
+                { "Shlib=%s\nUser=nobody", true },
+                { "Shlib=lib*\nExe=/no/such/program", false },
+                { "Shlib=libtarget.so\nUser=root", false },
+        };
+        struct child *c[N];
+        struct what what = { .n_pids = N };
+        pid_t pids[N];
+
+        start(c, pids);
+        what.pids = pids;
+        for (size_t i = 0; i < ELEMENTSOF(samples); i++) {
+                GString *text = g_string_new("[Rule a]\nMerge=never\n");
+                char *job, *error;
+
+                g_string_append(text, samples[i].rule);
+                g_string_replace(text, "%s", h.library, 0);
+                g_test_message("%s", text->str);
+                harness_configure(&h, text->str);
+                g_string_free(text, TRUE);
+
+                job = job_run(h.bus, "Merge", &what);
+                g_assert_cmpuint(job_reason(h.bus, job, "skipped", NULL), ==, samples[i].never ? N : 0);
+                for (size_t k = 0; k < N; k++)
+                        g_assert_cmpint(is_touched(pids[k]), ==, !samples[i].never);
+                g_free(job);
+                g_free(job_run(h.bus, "Unmerge", &what));
+
+                what.shlib = h.library;
+                if (samples[i].never) {
+                        static const char *const methods[] = { "Merge", "Estimate" };
+
+                        for (size_t k = 0; k < ELEMENTSOF(methods); k++) {
+                                error = job_refused(h.bus, methods[k], &what);
+                                g_assert_cmpstr(error, ==, MERGEMEM_ERROR_NOTHING_MATCHES);
+                                g_free(error);
+                        }
+                        for (size_t k = 0; k < N; k++)
+                                frames_assert_unregistered(pids[k]);
+                } else
+                        g_free(job_run(h.bus, "Estimate", &what));
+                what.shlib = NULL;
+        }
+        harness_configure(&h, "");
+        children_verify(c, N);
+        children_end(c, N);
+}
+
 static void test_list(void)
 {
         struct child *c[N];
@@ -182,6 +252,7 @@ int main(int argc, char **argv)
         g_test_add_data_func("/shlib/by-name", "libtarget.so", test_ranges);
         g_test_add_data_func("/shlib/by-stem", "libtarget", test_ranges);
         g_test_add_func("/shlib/some", test_some);
+        g_test_add_func("/shlib/never", test_never);
         g_test_add_func("/shlib/list", test_list);
         status = g_test_run();
         return harness_end(&h, status);

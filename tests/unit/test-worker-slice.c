@@ -81,7 +81,7 @@ static void add_library(struct rounds *f, const char *pattern, bool others, bool
 
 /* Pages of the library, and of all else, that a round over @t looked at. */
 static void look(struct rounds *f, const struct target *t, const struct worker_other_rules *others,
-                 uint64_t *ret_library, uint64_t *ret_rest)
+                 uint64_t *ret_library, uint64_t *ret_rest, bool *ret_forbidden)
 {
         _cleanup_(outcome_done) struct outcome o = {};
         _cleanup_(closep) int fd = -EBADF;
@@ -91,7 +91,8 @@ static void look(struct rounds *f, const struct target *t, const struct worker_o
         g_assert_cmpint(stat(TEST_LIBRARY, &st), ==, 0);
         fd = packet_target(f, WORKER_SCAN, t->pid, 0, &p);
         p.target.other_rules = *others;
-        g_assert_cmpint(call(&f->calls, &p, fd, NULL), ==, 0);
+        g_assert_cmpint(call(&f->calls, &p, fd, &o), ==, 0);
+        *ret_forbidden = outcome_row(&o, WORKER_ROW_SCANNED)->scanned.forbidden;
         group_pages(f, &o);
         *ret_library = *ret_rest = 0;
         for (size_t i = 0; i < o.rows->len; i++) {
@@ -133,6 +134,7 @@ static void test_others(struct rounds *f, const void *data)
                 const uint32_t rule = 200;
                 struct worker_other_rules others = {};
                 uint64_t library, rest;
+                bool forbidden;
 
                 g_test_message("%s, %s", cases[i].own ?: "all", cases[i].other);
                 others.applies[rule / 8] = cases[i].applies ? 1U << rule % 8 : 0;
@@ -141,7 +143,8 @@ static void test_others(struct rounds *f, const void *data)
                 if (cases[i].own)
                         add_library(f, cases[i].own, false, false, 0);
                 add_library(f, cases[i].other, true, cases[i].never, rule);
-                look(f, &t, &others, &library, &rest);
+                look(f, &t, &others, &library, &rest, &forbidden);
+                g_assert_cmpint(forbidden, ==, cases[i].never && !cases[i].looked);
                 if (cases[i].looked)
                         g_assert_cmpuint(library, >=, TARGET_BSS_BYTES / ROUNDS_PAGE);
                 else
@@ -156,6 +159,7 @@ static void test_owners(struct rounds *f, const void *data)
 {
         const struct worker_other_rules others = {};
         uint64_t library, rest;
+        bool forbidden;
         struct target t;
 
         target_start(&t, TEST_TARGET, (const char *const[]) { "loads", TEST_LIBRARY, NULL });
@@ -167,7 +171,8 @@ static void test_owners(struct rounds *f, const void *data)
                                          .seed = 1,
                                          .left_out = left_out,
                                  });
-                look(f, &t, &others, &library, &rest);
+                look(f, &t, &others, &library, &rest, &forbidden);
+                g_assert_false(forbidden);
                 g_assert_true((library > 0) == !(left_out & RULE_OWNER_LIBRARY));
                 if ((left_out & RULE_OWNER_LIBRARY) && (left_out & RULE_OWNER_HEAP) &&
                     (left_out & RULE_OWNER_ANON))
