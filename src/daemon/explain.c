@@ -58,15 +58,18 @@ static int no_such_process(sd_bus_error *error, pid_t pid)
         return sd_bus_error_setf(error, MERGEMEM_ERROR_NO_SUCH_PROCESS, "There is no process %d.", pid);
 }
 
-static enum exclusion exclusion_of(const Manager *m, const struct mm_process *p, const struct rule *rule)
+static enum exclusion exclusion_of(const Manager *m, const struct rule_subject *s, const struct rule *rule)
 {
+        const struct mm_process *p = s->process;
         enum exclusion why = policy_exclude(p, rule_names_processes(rule));
 
         if (p->pid == getpid() || p->pid == worker_pid(m->worker))
                 return EXCLUSION_SELF;
         if (why == EXCLUSION_NONE && manager_is_hung(m, p->pid, p->start_ticks))
                 return EXCLUSION_HUNG;
-        return why == EXCLUSION_NONE && rule->merge == RULE_MERGE_NEVER ? EXCLUSION_RULE : why;
+        if (why == EXCLUSION_NONE && rule->merge == RULE_MERGE_NEVER)
+                return rule_is_doubtful(rule, s) ? EXCLUSION_DOUBT : EXCLUSION_RULE;
+        return why;
 }
 
 static int gather(struct facts *f)
@@ -78,8 +81,9 @@ static int gather(struct facts *f)
 
         f->rule = rule = rules_for_process(&m->conf, &f->subject);
         f->mechanism = rule->mechanism == MECHANISM_AUTO ? m->mechanism : rule->mechanism;
-        f->excluded = exclusion_of(m, f->process, rule);
+        f->excluded = exclusion_of(m, &f->subject, rule);
         f->liftable = f->excluded != EXCLUSION_SELF && f->excluded != EXCLUSION_RULE &&
+                      f->excluded != EXCLUSION_DOUBT &&
                       policy_exclude(f->process, true) == EXCLUSION_NONE;
         if (rule_cgroup_path(rule, &f->subject, &path) == -ENOMEM)
                 return -ENOMEM;

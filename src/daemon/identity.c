@@ -3,23 +3,29 @@
 #include <inttypes.h>
 
 #include "daemon/identity.h"
+#include "shared/log.h"
 #include "shared/parse.h"
 #include "shared/pattern.h"
 
 #define IDENTITIES_MAX 1024U
 
-/* Files are replaced and users renamed, rarely. */
+/* Files are replaced and users renamed, rarely. What could not be found out may be by then. */
 #define FRESH_USEC (60U * 1000U * 1000U)
 /* One that does not fit may just have been replaced, but must not make us ask all the time. */
 #define RETRY_USEC (5U * 1000U * 1000U)
-/* One that held the worker up, like a process that does. */
-#define FAILED_USEC (600U * 1000U * 1000U)
+/* What held the worker up, like a process that does. */
+#define HUNG_USEC (600U * 1000U * 1000U)
 
 struct identity {
+        struct identities *all;
         char *key; /* a path, or the number of a user */
         struct mm_file_id file;
         char *user;
-        bool pending, known, failed;
+        bool pending;
+        bool known;    /* what is said above: there was an answer once */
+        bool answered; /* to the last question; else why not: */
+        int error;
+        bool complained; /* about that */
         uint64_t asked_usec;
 };
 
@@ -27,7 +33,10 @@ struct identities {
         sd_event *event;
         struct worker *worker;
         struct identity *items[IDENTITIES_MAX];
+        uint64_t hashes[IDENTITIES_MAX]; /* of their keys: few of those are compared in full */
         size_t n;
+        uint64_t users_retry_usec; /* the database of users is not asked before, for it did not answer */
+        bool users_complained, cgroups_complained, exes_complained;
 };
 
 static struct identity *identity_free(struct identity *d)
@@ -58,6 +67,7 @@ static void forget(struct identities *i, size_t k)
         worker_forget(i->worker, i->items[k]);
         identity_free(i->items[k]);
         i->items[k] = i->items[--i->n];
+        i->hashes[k] = i->hashes[i->n];
 }
 
 struct identities *identities_free(struct identities *i)
@@ -70,23 +80,76 @@ struct identities *identities_free(struct identities *i)
         return NULL;
 }
 
+/* FNV-1a. */
+static uint64_t hash_key(const char *key)
+{
+        uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+        for (; *key; key++)
+                hash = (hash ^ (uint8_t) *key) * UINT64_C(0x100000001b3);
+        return hash;
+}
+
+static bool is_path(const struct identity *d)
+{
+        return d->key[0] == '/';
+}
+
+/* That there is no such file or user is an answer, all else leaves it open. */
+static bool is_answer(const struct identity *d, int error)
+{
+        if (is_path(d))
+                return error >= 0 || error == -ENOENT || error == -ENOTDIR || error == -ENAMETOOLONG ||
+                       error == -ELOOP;
+        return error >= 0 || error == -ESRCH;
+}
+
 static void on_row(void *userdata, const union worker_packet *row)
 {
         struct identity *d = userdata;
-        char *user;
+        int error = row->resolved.error;
 
         if (row->header.type != WORKER_ROW_RESOLVED)
                 return;
-        d->file = (struct mm_file_id) {};
-        if (row->resolved.error >= 0)
-                d->file = row->resolved.file;
-        if (d->key[0] == '/')
+        d->error = error;
+        d->answered = is_answer(d, error);
+        if (!d->answered)
                 return;
-        user = row->resolved.error < 0 ? NULL
-                                       : strdup(worker_packet_get_text((union worker_packet *) row,
-                                                                       sizeof(row->resolved)));
+        if (is_path(d)) {
+                d->file = error < 0 ? (struct mm_file_id) {} : row->resolved.file;
+                return;
+        }
         free(d->user);
-        d->user = user;
+        d->user = error < 0 ? NULL
+                            : strdup(worker_packet_get_text((union worker_packet *) row,
+                                                            sizeof(row->resolved)));
+        if (error >= 0 && !d->user) {
+                d->error = -ENOMEM;
+                d->answered = false;
+        }
+}
+
+/* What was found before still counts where a rule says never; that there was nothing does not. */
+static void fail(struct identity *d, int error)
+{
+        d->pending = false;
+        d->known = d->known && (is_path(d) ? mm_file_id_known(&d->file) : d->user != NULL);
+        d->answered = false;
+        d->error = error;
+}
+
+/* Each further question to the database of users would cost a worker too. */
+static void give_users_up(struct identities *i, uint64_t asked_usec)
+{
+        i->users_retry_usec = asked_usec + HUNG_USEC;
+        for (size_t k = 0; k < i->n; k++) {
+                struct identity *d = i->items[k];
+
+                if (is_path(d) || !d->pending)
+                        continue;
+                worker_forget(i->worker, d);
+                fail(d, -ETIMEDOUT);
+        }
 }
 
 static void on_done(void *userdata, int error)
@@ -94,8 +157,16 @@ static void on_done(void *userdata, int error)
         struct identity *d = userdata;
 
         d->pending = false;
+        if (error < 0 || !d->answered)
+                fail(d, error < 0 ? error : d->error);
+        if (error == -ETIMEDOUT && !is_path(d))
+                give_users_up(d->all, d->asked_usec);
+        if (!d->answered)
+                return;
         d->known = true;
-        d->failed = error < 0;
+        if (d->complained && !is_path(d))
+                d->all->users_complained = false;
+        d->complained = false;
 }
 
 static int ask(struct identities *i, struct identity *d, uint64_t now)
@@ -103,12 +174,17 @@ static int ask(struct identities *i, struct identity *d, uint64_t now)
         union worker_packet p;
         int r;
 
+        d->asked_usec = now;
+        if (!is_path(d) && now < i->users_retry_usec) {
+                d->asked_usec = i->users_retry_usec - HUNG_USEC;
+                fail(d, -ETIMEDOUT);
+                return 0;
+        }
         worker_packet_init(&p, WORKER_RESOLVE, sizeof(p.resolve));
-        p.resolve.kind = d->key[0] == '/' ? WORKER_RESOLVE_PATH : WORKER_RESOLVE_UID;
+        p.resolve.kind = is_path(d) ? WORKER_RESOLVE_PATH : WORKER_RESOLVE_UID;
         worker_packet_text(&p, d->key);
         /* Before: a worker that is gone answers at once. */
         d->pending = true;
-        d->asked_usec = now;
         r = worker_call(i->worker, &p, -1, on_row, on_done, d);
         if (r < 0)
                 d->pending = false;
@@ -123,6 +199,7 @@ static int add(struct identities *i, const char *key, uint64_t now, struct ident
 
         if (!d)
                 return -ENOMEM;
+        d->all = i;
         d->key = strdup(key);
         if (!d->key)
                 return -ENOMEM;
@@ -135,90 +212,177 @@ static int add(struct identities *i, const char *key, uint64_t now, struct ident
                                 oldest = k;
                 forget(i, oldest);
         }
+        i->hashes[i->n] = hash_key(key);
         *ret = i->items[i->n++] = TAKE_PTR(d);
         return 0;
 }
 
-/* 1 and *@ret if something is known of @key, 0 if not yet. @file: what it had better be. */
-static int look_up(struct identities *i, const char *key, const struct mm_file_id *file,
-                   const struct identity **ret)
+/* When it is to be asked for again. @file: what it had better be. */
+static uint64_t fresh_until(const struct identity *d, const struct mm_file_id *file)
 {
+        if (!d->answered)
+                return d->asked_usec + (d->error == -ETIMEDOUT ? HUNG_USEC : FRESH_USEC);
+        return d->asked_usec + (file && !mm_file_id_equal(&d->file, file) ? RETRY_USEC : FRESH_USEC);
+}
+
+/* What is known of @key, which may be nothing. Where that can be waited for @waits is set. */
+static int look_up(struct identities *i, const char *key, const struct mm_file_id *file,
+                   struct identity **ret, bool *waits)
+{
+        uint64_t now, hash = hash_key(key);
         struct identity *d = NULL;
-        uint64_t now, limit;
         int r;
 
         r = sd_event_now(i->event, CLOCK_MONOTONIC, &now);
         if (r < 0)
                 return r;
         for (size_t k = 0; k < i->n && !d; k++)
-                if (streq(i->items[k]->key, key))
+                if (i->hashes[k] == hash && streq(i->items[k]->key, key))
                         d = i->items[k];
         if (!d)
                 r = add(i, key, now, &d);
-        else {
-                limit = d->failed                                   ? FAILED_USEC
-                        : file && !mm_file_id_equal(&d->file, file) ? RETRY_USEC
-                                                                    : FRESH_USEC;
-                if (!d->pending && now - d->asked_usec > limit)
-                        r = ask(i, d, now);
-        }
+        else if (!d->pending && now > fresh_until(d, file))
+                r = ask(i, d, now);
         if (r < 0)
                 return r;
+        *waits = *waits || (d->pending && !d->known);
         *ret = d;
-        return d->known;
+        return 0;
 }
 
-/* Whether @path leads to the program of @p. */
-static int look_up_exe(struct identities *i, const char *path, const struct mm_process *p)
+static void doubt_exe(struct rule_subject *s, const char *pattern)
 {
-        const struct identity *d;
-        int r;
-
-        r = look_up(i, path, &p->exe_id, &d);
-        if (r <= 0)
-                return r < 0 ? r : -EAGAIN;
-        return mm_file_id_known(&d->file) && mm_file_id_equal(&d->file, &p->exe_id);
+        if (s->n_exe_doubts < RULE_EXE_NAMES_MAX)
+                s->exe_doubts[s->n_exe_doubts++] = pattern;
+        else
+                s->all_exes_doubted = true;
 }
 
-static int find_exe_name(struct identities *i, const struct mm_process *p, const char *pattern,
-                         struct rule_subject *s)
+static void complain_of_path(struct identity *d, const struct rule *rule)
 {
+        if (d->complained)
+                return;
+        d->complained = true;
+        log_warning_errno(d->error,
+                          "Rule \"%s\" says never of %s, and where that leads cannot be found out: %m. What "
+                          "it may be about is left alone until it can.",
+                          rule->name, d->key);
+}
+
+static void complain_of_user(struct identity *d, const struct rule *rule)
+{
+        if (d->all->users_complained)
+                return;
+        d->complained = d->all->users_complained = true;
+        log_warning_errno(d->error,
+                          "Rule \"%s\" says never of a user by his name, and what user %s is called cannot "
+                          "be found out: %m. Whom it may be about is left alone until it can.",
+                          rule->name, d->key);
+}
+
+/* Whether the very file of @p is found at a path that a rule has written out. */
+static int find_exe_name(struct identities *i, const struct mm_process *p, const struct rule *rule,
+                         const char *pattern, struct rule_subject *s, bool *waits)
+{
+        bool never = rule->merge == RULE_MERGE_NEVER;
+        struct identity *d;
         int r;
 
-        if (pattern_is_glob(pattern)) {
-                /* What does not match need not be asked for: users choose these paths. */
-                if (s->exe_verified || !p->exe || fnmatch(pattern, p->exe, FNM_PATHNAME) != 0)
-                        return 0;
-                r = look_up_exe(i, p->exe, p);
-                s->exe_verified = r > 0;
-                return r;
-        }
         for (size_t k = 0; k < s->n_exe_names; k++)
                 if (streq(s->exe_names[k], pattern))
                         return 0;
-        if (s->n_exe_names == RULE_EXE_NAMES_MAX)
+        /* The path alone is enough. */
+        if (never && p->exe && streq(p->exe, pattern))
                 return 0;
-        r = look_up_exe(i, pattern, p);
-        if (r > 0)
-                s->exe_names[s->n_exe_names++] = pattern;
+        if (!mm_file_id_known(&p->exe_id)) {
+                if (never)
+                        s->all_exes_doubted = true;
+                return 0;
+        }
+        r = look_up(i, pattern, &p->exe_id, &d, waits);
+        if (r < 0)
+                return r;
+        if (d->known && (d->answered || never) && mm_file_id_equal(&d->file, &p->exe_id)) {
+                if (s->n_exe_names < RULE_EXE_NAMES_MAX)
+                        s->exe_names[s->n_exe_names++] = pattern;
+                else if (never)
+                        doubt_exe(s, pattern);
+        } else if (never && !d->known) {
+                doubt_exe(s, pattern);
+                if (!d->pending)
+                        complain_of_path(d, rule);
+        }
+        return 0;
+}
+
+/* Whether the path that @p's program had leads to it. */
+static int verify_exe(struct identities *i, const struct mm_process *p, const struct rule *rule,
+                      const char *pattern, struct rule_subject *s, bool *waits)
+{
+        struct identity *d;
+        int r;
+
+        /* Where the path alone is enough, or does not match, it is not asked for: users choose them. */
+        if (rule->merge == RULE_MERGE_NEVER || s->exe_verified || !p->exe ||
+            !mm_file_id_known(&p->exe_id) || fnmatch(pattern, p->exe, FNM_PATHNAME) != 0)
+                return 0;
+        r = look_up(i, p->exe, &p->exe_id, &d, waits);
+        if (r >= 0)
+                s->exe_verified = d->known && d->answered && mm_file_id_equal(&d->file, &p->exe_id);
         return r;
 }
 
-static int find_user_name(struct identities *i, const struct mm_process *p, const char *pattern,
-                          struct rule_subject *s)
+static int find_user_name(struct identities *i, const struct mm_process *p, const struct rule *rule,
+                          const char *pattern, struct rule_subject *s, bool *waits)
 {
-        const struct identity *d;
         char number[sizeof("4294967295")];
+        struct identity *d;
         uint64_t uid;
         int r;
 
         if (s->user || parse_uint64(pattern, &uid) >= 0)
                 return 0;
         snprintf(number, sizeof(number), "%" PRIu32, (uint32_t) p->ruid);
-        r = look_up(i, number, NULL, &d);
-        if (r > 0)
-                s->user = d->user;
-        return r != 0 ? r : -EAGAIN;
+        r = look_up(i, number, NULL, &d, waits);
+        if (r < 0)
+                return r;
+        s->user = d->user;
+        s->user_doubted = !d->known;
+        if (!d->known && !d->pending && rule->merge == RULE_MERGE_NEVER)
+                complain_of_user(d, rule);
+        return 0;
+}
+
+/* What no question would bring to light. */
+static void complain_of_process(struct identities *i, const struct mm_process *p, const struct rule *rule)
+{
+        if (rule->merge != RULE_MERGE_NEVER || p->kernel_thread)
+                return;
+        if (!p->cgroup && (rule_has(rule, RULE_CGROUP) || rule_has(rule, RULE_UNIT)) &&
+            !i->cgroups_complained) {
+                log_warning("Rule \"%s\" says never of a cgroup or unit, and the kernel does not say which "
+                            "cgroup (v2) process %d is in. Whoever it may be about is left alone.",
+                            rule->name, p->pid);
+                i->cgroups_complained = true;
+        }
+        if ((!p->exe || !mm_file_id_known(&p->exe_id)) && rule_has(rule, RULE_EXE) && !i->exes_complained) {
+                log_warning("Rule \"%s\" says never of a program, and the kernel does not say which one "
+                            "process %d runs. Whatever it may be about is left alone.",
+                            rule->name, p->pid);
+                i->exes_complained = true;
+        }
+}
+
+static int find_exe(struct identities *i, const struct mm_process *p, const struct rule *rule,
+                    struct rule_subject *s, bool *waits)
+{
+        const struct rule_patterns *exe = &rule->match[RULE_EXE];
+        int r = 0;
+
+        for (size_t j = 0; j < exe->n && r >= 0 && !p->kernel_thread; j++)
+                r = pattern_is_glob(exe->items[j]) ? verify_exe(i, p, rule, exe->items[j], s, waits)
+                                                   : find_exe_name(i, p, rule, exe->items[j], s, waits);
+        return r;
 }
 
 int identities_subject(struct identities *i, const struct conf *c, const struct mm_process *p,
@@ -226,32 +390,32 @@ int identities_subject(struct identities *i, const struct conf *c, const struct 
 {
         struct rule_subject s = { .process = p, .unit = unit };
         bool waits = false;
+        int r = 0;
 
-        for (size_t k = 0; k < c->n_rules; k++) {
-                const struct rule_patterns *exe = &c->rules[k].match[RULE_EXE];
-                int r = 0;
-
-                for (size_t j = 0; j < exe->n && mm_file_id_known(&p->exe_id); j++) {
-                        r = find_exe_name(i, p, exe->items[j], &s);
-                        if (r < 0 && r != -EAGAIN)
-                                return r;
-                        waits = waits || r == -EAGAIN;
-                }
+        for (size_t k = 0; k < c->n_rules && r >= 0; k++) {
+                complain_of_process(i, p, &c->rules[k]);
+                r = find_exe(i, p, &c->rules[k], &s, &waits);
         }
         /* After all else: a name that is found lasts until something else is looked up. */
-        for (size_t k = 0; k < c->n_rules; k++) {
+        for (size_t k = 0; k < c->n_rules && r >= 0; k++) {
                 const struct rule_patterns *user = &c->rules[k].match[RULE_USER];
-                int r = 0;
 
-                for (size_t j = 0; j < user->n; j++) {
-                        r = find_user_name(i, p, user->items[j], &s);
-                        if (r < 0 && r != -EAGAIN)
-                                return r;
-                        waits = waits || r == -EAGAIN;
-                }
+                for (size_t j = 0; j < user->n && r >= 0; j++)
+                        r = find_user_name(i, p, &c->rules[k], user->items[j], &s, &waits);
         }
+        if (r < 0)
+                return r;
         *ret = s;
         return waits;
+}
+
+void identities_retry(struct identities *i)
+{
+        for (size_t k = i->n; k-- > 0;)
+                if (!i->items[k]->answered && !i->items[k]->pending)
+                        forget(i, k);
+        i->users_retry_usec = 0;
+        i->users_complained = i->cgroups_complained = i->exes_complained = false;
 }
 
 int identities_wait(struct identities *i, worker_done_t done, void *userdata)

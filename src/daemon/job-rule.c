@@ -136,7 +136,7 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
                 return r;
         j->waits = j->waits || r > 0;
         decides = rules_for_process(&m->conf, &s);
-        if (decides->merge == RULE_MERGE_NEVER)
+        if (decides->merge == RULE_MERGE_NEVER && !rule_is_doubtful(decides, &s))
                 j->n_never_pages += merged_pages(m, p->pid, p->start_ticks);
         meant = is_meant(j, rule, decides, &s);
         why = exclude(j, p);

@@ -220,8 +220,8 @@ static void on_scanned(void *userdata, const union worker_packet *row)
                 if (s->forbidden && !j->by_rule) {
                         j->forbidden = true;
                         if (j->part == 0)
-                                (void) report_count(&j->report.skipped, "a library of which a rule says never",
-                                                    1);
+                                (void) report_count(&j->report.skipped,
+                                                    "a library of which a rule says never", 1);
                 }
                 if (!s->matched)
                         break;

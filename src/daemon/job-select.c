@@ -106,12 +106,13 @@ int job_add_target(struct job *j, struct mm_process *p, const char *unit, const 
         return 0;
 }
 
-/* Whether a rule says never: 1, 0, -errno; and which may say so of libraries. What is merged already is given
- * back all the same. */
-static int is_forbidden(struct job *j, const struct mm_process *p, const char *unit,
-                        struct worker_other_rules *ret)
+/* Whether a rule says never, and which may say so of libraries. What is merged already is given back all the
+ * same. */
+static int find_forbidden(struct job *j, const struct mm_process *p, const char *unit,
+                          enum exclusion *ret_why, struct worker_other_rules *ret)
 {
         struct rule_subject subject;
+        const struct rule *rule;
         int r;
 
         if (j->type == JOB_UNMERGE)
@@ -121,7 +122,10 @@ static int is_forbidden(struct job *j, const struct mm_process *p, const char *u
                 return r;
         j->waits = j->waits || r > 0;
         job_note_other_rules(j, &subject, ret);
-        return rules_for_process(&j->manager->conf, &subject)->merge == RULE_MERGE_NEVER;
+        rule = rules_for_process(&j->manager->conf, &subject);
+        if (rule->merge == RULE_MERGE_NEVER)
+                *ret_why = rule_is_doubtful(rule, &subject) ? EXCLUSION_DOUBT : EXCLUSION_RULE;
+        return 0;
 }
 
 static int on_process(void *userdata, struct mm_process *p, const char *unit)
@@ -149,11 +153,9 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
         else if (why == EXCLUSION_NONE && hung)
                 why = EXCLUSION_HUNG;
         if (selected && why == EXCLUSION_NONE) {
-                r = is_forbidden(j, p, unit, &other_rules);
+                r = find_forbidden(j, p, unit, &why, &other_rules);
                 if (r < 0)
                         return r;
-                if (r > 0)
-                        why = EXCLUSION_RULE;
         }
 
         if (selected && why != EXCLUSION_KERNEL)

@@ -285,6 +285,7 @@ int manager_apply_conf(Manager *m, struct conf *c)
         }
         *c = before;
         m->conf_generation++;
+        identities_retry(m->identities);
         apply_log_level(m);
         limit_frames(m, m->conf.max_frames);
         return 0;

@@ -14,6 +14,7 @@ static const char *const exclusion_names[EXCLUSION_MAX_] = {
         [EXCLUSION_SECRETS] = "holds keys or passwords",
         [EXCLUSION_MIXED] = "mixes data of many parties",
         [EXCLUSION_RULE] = "a rule says never",
+        [EXCLUSION_DOUBT] = "cannot be told whether a rule says never",
         [EXCLUSION_HUNG] = "did not answer lately",
 };
 

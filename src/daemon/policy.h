@@ -16,6 +16,7 @@ enum exclusion {
         EXCLUSION_SECRETS,    /* programs that hold keys and passwords */
         EXCLUSION_MIXED,      /* programs that hold the data of many parties: browsers, mail */
         EXCLUSION_RULE,       /* Merge=never */
+        EXCLUSION_DOUBT,      /* a rule with that may be about it */
         EXCLUSION_HUNG,       /* it stopped the worker lately */
         EXCLUSION_MAX_,
 };

@@ -43,14 +43,21 @@ static unsigned rank_cgroup(const char *pattern, const char *cgroup)
         return 2 * depth + (pattern_is_glob(pattern) ? RANK_PATTERN : RANK_NAME);
 }
 
+static bool is_among(const char *pattern, const char *const *names, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                if (streq(pattern, names[i]))
+                        return true;
+        return false;
+}
+
 static unsigned rank_exe(const char *pattern, const struct rule_subject *s, bool by_path)
 {
         const struct mm_process *p = s->process;
 
         if (!pattern_is_glob(pattern)) {
-                for (size_t i = 0; i < s->n_exe_names; i++)
-                        if (streq(pattern, s->exe_names[i]))
-                                return RANK_NAME;
+                if (is_among(pattern, s->exe_names, s->n_exe_names))
+                        return RANK_NAME;
                 if (!by_path)
                         return RANK_NONE;
         }
@@ -97,12 +104,60 @@ static unsigned rank_kind(const struct rule *r, enum rule_kind kind, const struc
         return best;
 }
 
-bool rule_match_process(const struct rule *r, const struct rule_subject *s)
+/* Kernel threads have no program, everybody else has one. */
+static bool is_exe_doubted(const char *pattern, const struct rule_subject *s)
+{
+        if (s->process->kernel_thread)
+                return false;
+        if (pattern_is_glob(pattern))
+                return !s->process->exe;
+        return s->all_exes_doubted || is_among(pattern, s->exe_doubts, s->n_exe_doubts);
+}
+
+/* Whether nobody can say if @pattern matches. */
+static bool is_doubted(enum rule_kind kind, const char *pattern, const struct rule_subject *s)
+{
+        uint64_t uid;
+
+        switch (kind) {
+        case RULE_UNIT:
+        case RULE_CGROUP:
+                return !s->process->cgroup && !s->process->kernel_thread;
+        case RULE_EXE:
+                return is_exe_doubted(pattern, s);
+        case RULE_USER:
+                return s->user_doubted && parse_uint64(pattern, &uid) < 0;
+        default:
+                return false;
+        }
+}
+
+static bool match_kind(const struct rule *r, enum rule_kind kind, const struct rule_subject *s, bool doubts)
+{
+        if (!rule_has(r, kind) || rank_kind(r, kind, s, NULL) != RANK_NONE)
+                return true;
+        for (size_t i = 0; i < r->match[kind].n && doubts; i++)
+                if (is_doubted(kind, r->match[kind].items[i], s))
+                        return true;
+        return false;
+}
+
+static bool match_process(const struct rule *r, const struct rule_subject *s, bool doubts)
 {
         for (enum rule_kind k = 0; k < RULE_KIND_MAX_; k++)
-                if (k != RULE_SHLIB && rule_has(r, k) && rank_kind(r, k, s, NULL) == RANK_NONE)
+                if (k != RULE_SHLIB && !match_kind(r, k, s, doubts))
                         return false;
         return true;
+}
+
+bool rule_match_process(const struct rule *r, const struct rule_subject *s)
+{
+        return match_process(r, s, r->merge == RULE_MERGE_NEVER);
+}
+
+bool rule_is_doubtful(const struct rule *r, const struct rule_subject *s)
+{
+        return !match_process(r, s, false);
 }
 
 bool library_pattern_match(const char *pattern, const char *path)

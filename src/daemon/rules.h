@@ -9,7 +9,9 @@
  * Of the rules that match, one with Merge=never decides before all others. Else the most specific one
  * does: the kinds are compared in the order of enum rule_kind, and at the first that tells two rules
  * apart, one that has it is before one that has not, and a name written out is before a pattern; of
- * cgroups the deeper is before both. If nothing tells them apart the later rule decides. */
+ * cgroups the deeper is before both. If nothing tells them apart the later rule decides.
+ *
+ * What cannot be found out about a process is not so, but for Merge=never: there it counts as if it were. */
 
 /* Names that one program has in rules. */
 #define RULE_EXE_NAMES_MAX 8U
@@ -18,17 +20,25 @@
 struct rule_subject {
         const struct mm_process *process;
         const char *unit;  /* its systemd unit; NULL: none */
-        const char *user;  /* name of its real user; NULL: not known, and no name matches */
+        const char *user;  /* name of its real user; NULL: none, and no name matches */
+        bool user_doubted; /* that could not be found out */
         bool exe_verified; /* the program's path leads us to the very file that it runs */
         /* Paths that rules have written out and that lead there as well, through links maybe. */
         const char *exe_names[RULE_EXE_NAMES_MAX];
         size_t n_exe_names;
+        /* Those in rules with Merge=never of which that could not be found out; or so it is of all. */
+        const char *exe_doubts[RULE_EXE_NAMES_MAX];
+        size_t n_exe_doubts;
+        bool all_exes_doubted;
 };
 
 /* Whether all that @r asks of a process is so; Shlib= is not looked at. A path can be anything in a mount
  * namespace of one's own: Exe= matches verified programs only, but for Merge=never, where any with that
  * path will do. */
 bool rule_match_process(const struct rule *r, const struct rule_subject *s);
+
+/* Whether @r, which matches, does so only since something could not be found out. */
+bool rule_is_doubtful(const struct rule *r, const struct rule_subject *s);
 
 /* Whether @r is about the library at @path; true without Shlib=. */
 bool rule_match_library(const struct rule *r, const char *path);

@@ -99,8 +99,11 @@ static int resolve_uid(const char *number, union worker_packet *row)
         if (r < 0 || uid > UINT32_MAX - 1U)
                 return -EINVAL;
         r = getpwuid_r((uid_t) uid, &buffer, text, sizeof(text), &found);
-        if (r != 0 || !found)
-                return r != 0 ? -r : -ESRCH;
+        /* A database that fails has not said that there is no such user. */
+        if (r != 0)
+                return r == ESRCH ? -EIO : -r;
+        if (!found)
+                return -ESRCH;
         worker_packet_text(row, found->pw_name);
         return 0;
 }

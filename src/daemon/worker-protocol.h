@@ -141,7 +141,7 @@ struct worker_scanned {
         uint64_t next;          /* the slice is over, and there is more from this address on; 0: done */
         uint8_t matched;        /* has memory of the libraries asked for, or none was asked for */
         uint8_t incomplete;     /* records were full: more passes are needed */
-        uint8_t forbidden;      /* has memory that was asked for, of libraries that another rule says never of */
+        uint8_t forbidden;      /* has memory asked for, of libraries of which another rule says never */
 };
 
 struct worker_matched {

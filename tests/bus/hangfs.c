@@ -56,6 +56,12 @@ static void serve_one(int fd, const struct fuse_in_header *in, int hung_fd)
                        sizeof(struct fuse_init_out));
                 break;
         case FUSE_LOOKUP:
+                if (streq((const char *)(in + 1), HANGFS_GONE))
+                        break;
+                if (streq((const char *)(in + 1), HANGFS_DENIED)) {
+                        answer(fd, in, -EACCES, NULL, 0);
+                        break;
+                }
                 answer(fd, in, 0,
                        &(struct fuse_entry_out){ .nodeid = FILE_NODE,
                                                  .attr_valid = 3600,

@@ -104,6 +104,71 @@ static void test_unknown(void)
         }
 }
 
+/* With Merge=never it counts as if it were, and is told from what is known. */
+static void test_doubt(void)
+{
+        static struct mm_process bare = { .pid = 100, .ruid = 7, .comm = "x" };
+        static struct mm_process kernel = { .pid = 2, .comm = "kthreadd", .kernel_thread = true };
+        static const struct rule_subject nobody = { .process = &bare, .user_doubted = true },
+                                         thread = { .process = &kernel };
+        static const struct {
+                const char *keys;
+                bool match;    /* the one of which nothing is known */
+                bool doubtful; /* the usual one, of whose user and program this is in doubt */
+        } samples[] = {
+                { "Exe=/usr/*", true, false },
+                { "Exe=/usr/bin/worker-4", false, false },
+                { "Exe=/mnt/worker", false, true },
+                { "Exe=/mnt/*", true, false },
+                { "Unit=mail", true, false },
+                { "Cgroup=/user.slice", true, false },
+                { "User=bob", true, true },
+                { "User=b*", true, true },
+                { "User=4711", false, false },
+                { "Comm=y", false, false },
+                { "User=bob\nComm=y", false, false },
+                { "User=bob\nComm=x worker", true, true },
+                { "User=bob\nExe=/mnt/worker\nComm=worker", false, true },
+                { "User=4711\nExe=/mnt/worker", false, false },
+        };
+        struct rule_subject s = subject;
+
+        s.user = NULL;
+        s.user_doubted = true;
+        s.exe_doubts[s.n_exe_doubts++] = "/mnt/worker";
+        for (size_t i = 0; i < ELEMENTSOF(samples); i++) {
+                g_autofree char *text = g_strdup_printf("[Rule a]\n%s\n", samples[i].keys);
+                g_autofree char *never_text = g_strconcat(text, "Merge=never\n", NULL);
+                _cleanup_(conf_done) struct conf yes = {}, never = {};
+                const struct rule *r;
+
+                g_test_message("%s", samples[i].keys);
+                read_conf(text, &yes);
+                read_conf(never_text, &never);
+                r = &never.rules[1];
+                g_assert_false(rule_match_process(&yes.rules[1], &nobody));
+                g_assert_cmpint(rule_match_process(r, &nobody), ==, samples[i].match);
+                g_assert_true(!samples[i].match || rule_is_doubtful(r, &nobody));
+                g_assert_false(rule_match_process(r, &thread));
+
+                g_assert_true(!samples[i].doubtful || !rule_match_process(&yes.rules[1], &s));
+                g_assert_cmpint(rule_match_process(r, &s) && rule_is_doubtful(r, &s), ==,
+                                samples[i].doubtful);
+                g_assert_true(rules_for_process(&never, &s) ==
+                              (rule_match_process(r, &s) ? r : &never.rules[0]));
+        }
+
+        /* More than could be noted one by one. */
+        s.all_exes_doubted = true;
+        {
+                _cleanup_(conf_done) struct conf c = {};
+
+                read_conf("[Rule a]\nExe=/opt/any\nMerge=never\n", &c);
+                g_assert_true(rule_match_process(&c.rules[1], &s));
+                g_assert_true(rule_is_doubtful(&c.rules[1], &s));
+        }
+}
+
 /* Who mounts what he likes where he likes runs no program that a rule names. */
 static void test_exe_verified(void)
 {
@@ -255,6 +320,7 @@ int main(int argc, char **argv)
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/rules/match", test_match);
         g_test_add_func("/rules/unknown", test_unknown);
+        g_test_add_func("/rules/doubt", test_doubt);
         g_test_add_func("/rules/exe-verified", test_exe_verified);
         g_test_add_func("/rules/library", test_library);
         g_test_add_func("/rules/order", test_order);
