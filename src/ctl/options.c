@@ -56,7 +56,7 @@ const struct option_info option_table[] = {
           "Who may share: user, cgroup, system" },
         { "mechanism", OPTION_MECHANISM, "NAME", false, OPTION_GROUP_JOB, SCANNING,
           "auto, direct, ksm or observe" },
-        { "huge-pages", OPTION_HUGE_PAGES, "MODE", false, OPTION_GROUP_JOB, VERB_MERGE | VERB_ENABLE,
+        { "huge-pages", OPTION_HUGE_PAGES, "MODE", false, OPTION_GROUP_JOB, SCANNING,
           "direct: auto, keep or split them" },
         { "force", OPTION_FORCE, NULL, false, OPTION_GROUP_JOB, VERB_UNMERGE,
           "Go on although memory may not suffice" },

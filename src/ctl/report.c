@@ -163,6 +163,7 @@ int report_json_figures(struct json_document *d, const struct output *out, const
                 { .key = "ksm_pages", .type = COLUMN_NUMBER },
                 { .key = "duplicate_frames", .type = COLUMN_NUMBER },
                 { .key = "zero_frames", .type = COLUMN_NUMBER },
+                { .key = "huge_frames", .type = COLUMN_NUMBER },
         };
         const struct result *s = &status->result;
 
@@ -175,6 +176,7 @@ int report_json_figures(struct json_document *d, const struct output *out, const
                 { .number = s->ksm_pages },
                 { .number = s->duplicate_frames },
                 { .number = s->zero_frames },
+                { .number = s->huge_frames },
         });
 }
 

@@ -156,6 +156,7 @@ static int read_result(sd_bus_message *m, void *p)
                 FIELD("ksm_pages", "t", dict_read_u64, ksm_pages),
                 FIELD("duplicate_frames", "t", dict_read_u64, duplicate_frames),
                 FIELD("zero_frames", "t", dict_read_u64, zero_frames),
+                FIELD("huge_frames", "t", dict_read_u64, huge_frames),
                 FIELD("mechanisms", "a(st)", read_pages, mechanisms),
                 FIELD("domains", "a(stuu)", read_domains, domains),
                 FIELD("owners", "a(sstttt)", read_owners, owners),

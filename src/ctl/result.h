@@ -55,6 +55,7 @@ struct result {
         uint64_t ksm_pages;
         uint64_t duplicate_frames;
         uint64_t zero_frames;
+        uint64_t huge_frames; /* besides */
         struct tallies excluded;   /* processes */
         struct tallies skipped;    /* processes */
         struct tallies mechanisms; /* duplicate frames */

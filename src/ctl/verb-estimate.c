@@ -47,6 +47,16 @@ static void print_headline(FILE *f, const struct result *s)
                 fprintf(f, "  %s by %s\n", FORMAT_BYTES(m->items[i].n * page), m->items[i].text);
 }
 
+static void print_huge(const struct output *out, const struct result *s)
+{
+        if (s->huge_frames == 0)
+                return;
+        fprintf(out->file, "Besides, %s in areas with huge pages, which direct leaves alone.\n",
+                FORMAT_BYTES(s->huge_frames * report_page_bytes()));
+        if (out->legend)
+                fputs("With --huge-pages=split huge pages are taken apart.\n", out->file);
+}
+
 int estimate_print(const struct options *o, const struct output *out, const struct job_status *status)
 {
         const struct result *s = &status->result;
@@ -57,6 +67,7 @@ int estimate_print(const struct options *o, const struct output *out, const stru
 
         report_state(out, status);
         print_headline(out->file, s);
+        print_huge(out, s);
         report_scanned(out, s);
         r = report_domains(out, &s->domains);
         if (r < 0)

@@ -36,8 +36,7 @@ static int append_result(const struct job *j, sd_bus_message *reply)
         if (j->state != JOB_DONE && j->state != JOB_CANCELLED)
                 return sd_bus_message_append(reply, "a{sv}", 0);
         return report_append(&j->report, job_type_to_string(j->type),
-                             j->manager->mechanisms[MECHANISM_KSM].works,
-                             j->manager->mechanisms[MECHANISM_DIRECT].works, reply);
+                             job_may_use_ksm(j), j->manager->mechanisms[MECHANISM_DIRECT].works, reply);
 }
 
 static int get_result(sd_bus *bus, const char *path, const char *interface, const char *property,

@@ -399,7 +399,7 @@ void job_merge_ksm(struct job *j)
 void job_merge(struct job *j)
 {
         j->report.mechanism = mechanism_to_string(j->mechanism);
-        if (j->report.n_domains == 0 || (j->report.n_duplicates == 0 && j->n_rest == 0)) {
+        if (j->report.n_domains == 0 || (j->report.n_duplicates == 0 && j->n_rest == 0 && j->n_huge == 0)) {
                 job_next_part(j);
                 return;
         }

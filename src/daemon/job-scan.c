@@ -106,10 +106,12 @@ static void on_grouped(void *userdata, const union worker_packet *row)
         case WORKER_ROW_TOTAL:
                 r->n_anonymous += row->total.n_anonymous;
                 r->n_zero += row->total.n_zero;
+                r->n_huge += row->total.n_huge;
+                j->n_huge = row->total.n_huge;
                 j->n_rest = row->total.n_duplicates - row->total.n_anonymous;
                 /* What mergemod refuses is freed only where KSM works. */
                 r->n_duplicates += row->total.n_anonymous;
-                if (j->mechanism != MECHANISM_DIRECT || j->manager->mechanisms[MECHANISM_KSM].works)
+                if (j->mechanism != MECHANISM_DIRECT || job_may_use_ksm(j))
                         r->n_duplicates += j->n_rest;
         }
 }
@@ -338,6 +340,9 @@ static void begin_part(struct job *j)
         p.begin.cross_owners = j->selector.all;
         p.begin.include_private = job_names_processes(j);
         p.begin.left_out = j->left_out;
+        p.begin.huge = j->huge;
+        /* By itself the service finds out what else there would be. */
+        p.begin.zero_only = j->zero_only && !j->by_rule;
         p.begin.direct = j->mechanism == MECHANISM_DIRECT;
         p.begin.tell_groups = (j->manager->conf.log_mask & CONF_LOG_GROUPS) != 0;
         p.begin.use_zero_pages = (int8_t) j->manager->conf.ksm_use_zero_pages;

@@ -47,8 +47,10 @@ int job_new_tried(Manager *manager, struct conf *c, uid_t uid, sd_bus_message *m
         _cleanup_(selector_done) struct selector s = {
                 .trust = c->rules[1].trust,
                 .mechanism = c->rules[1].mechanism,
+                .huge_pages = c->rules[1].huge_pages,
                 .others = true,
         };
+        const struct rule *rule;
         struct job *j;
         int r;
 
@@ -58,6 +60,9 @@ int job_new_tried(Manager *manager, struct conf *c, uid_t uid, sd_bus_message *m
         if (r < 0)
                 return r;
         j->tried = TAKE_GENERIC(*c, (struct conf) {});
+        rule = job_tried_rule(j);
+        j->left_out = ~rule_owners(rule);
+        j->zero_only = rule->zero_only;
         if (manager->running)
                 job_accept(j);
         else

@@ -137,6 +137,11 @@ int job_new(Manager *manager, enum job_type type, struct selector *s, uid_t uid,
         return 0;
 }
 
+bool job_may_use_ksm(const struct job *j)
+{
+        return j->manager->mechanisms[MECHANISM_KSM].works && (j->by_rule || !j->zero_only);
+}
+
 static enum job_type type_of(const struct engine_rule *kept, const struct rule *rule,
                              enum mechanism mechanism)
 {

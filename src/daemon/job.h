@@ -135,6 +135,7 @@ struct job {
         uint64_t ranges_done;
         uint64_t n_saved, n_shared; /* by the part at hand, through KSM */
         uint64_t n_rest;            /* frames of the part at hand that only KSM could free */
+        uint64_t n_huge;            /* and those that mergemod leaves to huge pages, if it still does */
         struct {
                 uint64_t n_freed, n_merged; /* frames and pages, by the part at hand */
                 int error;                  /* that its worker ended with */
@@ -197,6 +198,9 @@ int job_add_libraries(struct selector *s, const struct rule *rule);
 const struct rule *job_tried_rule(const struct job *j);
 /* Whether it is about @p: 1, 0, -errno. */
 int job_tried_match(struct job *j, const struct mm_process *p, const char *unit);
+
+/* Whether KSM could merge for it: it works, and is not told to merge pages of zeros only. */
+bool job_may_use_ksm(const struct job *j);
 
 /* Whether it names its processes in a way they cannot choose themselves. */
 bool job_names_processes(const struct job *j);

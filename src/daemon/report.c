@@ -39,7 +39,7 @@ void report_restart(struct report *r)
         owners_done(r);
         r->n_processes = 0;
         r->n_pages = r->n_swapped = r->n_ksm = 0;
-        r->n_duplicates = r->n_zero = r->n_anonymous = 0;
+        r->n_duplicates = r->n_zero = r->n_anonymous = r->n_huge = 0;
         for (size_t i = 0; i < r->n_domains; i++) {
                 r->domains[i].n_duplicates = 0;
                 r->domains[i].n_anonymous = 0;
@@ -183,16 +183,17 @@ static int append_found(const struct report *report, bool ksm, bool direct, sd_b
 {
         int r;
 
-        r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}", "duration_usec", "t", report->duration_usec,
-                                  "pages", "t", report->n_pages, "swapped_pages", "t", report->n_swapped,
-                                  "ksm_pages", "t", report->n_ksm, "duplicate_frames", "t",
-                                  report->n_duplicates, "zero_frames", "t", report->n_zero);
+        r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "duration_usec", "t",
+                                  report->duration_usec, "pages", "t", report->n_pages, "swapped_pages",
+                                  "t", report->n_swapped, "ksm_pages", "t", report->n_ksm,
+                                  "duplicate_frames", "t", report->n_duplicates, "zero_frames", "t",
+                                  report->n_zero, "huge_frames", "t", report->n_huge);
         if (r >= 0 && ksm && direct)
                 r = sd_bus_message_append(m, "{sv}", "mechanisms", "a(st)", 2, "direct", report->n_anonymous,
-                                          "ksm", report->n_duplicates);
+                                          "ksm", report->n_duplicates + report->n_huge);
         else if (r >= 0 && (ksm || direct))
                 r = sd_bus_message_append(m, "{sv}", "mechanisms", "a(st)", 1, ksm ? "ksm" : "direct",
-                                          ksm ? report->n_duplicates : report->n_anonymous);
+                                          ksm ? report->n_duplicates + report->n_huge : report->n_anonymous);
         else if (r >= 0)
                 r = sd_bus_message_append(m, "{sv}", "mechanisms", "a(st)", 0);
         if (r >= 0)

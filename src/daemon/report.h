@@ -38,6 +38,7 @@ struct report {
         uint64_t duration_usec;
         uint64_t n_pages, n_swapped, n_ksm;
         uint64_t n_duplicates, n_zero, n_anonymous;
+        uint64_t n_huge; /* besides: frames that `direct` leaves to huge pages */
         struct report_owner *owners;
         size_t n_owners;
         struct report_domain *domains;

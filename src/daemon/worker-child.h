@@ -57,7 +57,9 @@ struct round {
         bool scan_ready;
         uint64_t zero_frame; /* mm_zero_frame() */
         bool cross_owners, include_private, direct;
+        bool zero_only;
         unsigned left_out; /* RULE_OWNER_* */
+        enum mergemod_huge huge;
         int use_zero_pages;
         bool tell_groups;
         struct round_library *libraries;

@@ -14,7 +14,7 @@
 #define TICK_RECORDS 4096U
 
 struct totals {
-        uint64_t n_duplicates, n_zero, n_anonymous;
+        uint64_t n_duplicates, n_zero, n_anonymous, n_huge;
 };
 
 static int mapcount(void *userdata, uint32_t frame, uint64_t *ret)
@@ -22,6 +22,12 @@ static int mapcount(void *userdata, uint32_t frame, uint64_t *ret)
         const struct round *r = userdata;
 
         return mm_kpage_count(&r->scan.kpage, frame, ret);
+}
+
+/* What is found in areas that mergemod leaves to huge pages is a group of its own in a round for it. */
+static bool group_is_huge(const struct round *r, const struct mm_group *g)
+{
+        return r->direct && (g->records[0].flags & MM_RECORD_HUGE) != 0;
 }
 
 bool round_group_is_direct(const struct round *r, const struct mm_group *g)
@@ -102,9 +108,13 @@ static void attribute(struct round *r, const struct mm_group *g, size_t saving, 
                 if ((record->flags & (MM_RECORD_FREEABLE | MM_RECORD_KSM)) != MM_RECORD_FREEABLE)
                         continue;
                 saving--;
+                if (group_is_huge(r, g)) {
+                        t->n_huge++;
+                        continue;
+                }
                 t->n_duplicates++;
                 t->n_zero += g->zero;
-                t->n_anonymous += (record->flags & MM_RECORD_FILE_AREA) == 0;
+                t->n_anonymous += (record->flags & (MM_RECORD_FILE_AREA | MM_RECORD_HUGE)) == 0;
                 range = range_of(r, record);
                 if (!range)
                         continue;
@@ -189,7 +199,7 @@ int round_group(struct worker_child *w)
                 if (!d)
                         return -ENOMEM;
                 d->n_pages += g.n_pages;
-                saving = group_saving(r, &g, ksm);
+                saving = r->zero_only && !g.zero ? 0 : group_saving(r, &g, ksm);
                 if (saving > 0) {
                         mark_freeable(r, &g);
                         attribute(r, &g, saving, &totals);
@@ -221,6 +231,7 @@ int round_group(struct worker_child *w)
         row.total.n_duplicates = totals.n_duplicates;
         row.total.n_zero = totals.n_zero;
         row.total.n_anonymous = totals.n_anonymous;
+        row.total.n_huge = totals.n_huge;
         return worker_child_send(w, &row);
 }
 

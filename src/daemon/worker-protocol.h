@@ -100,8 +100,9 @@ struct worker_begin {
         uint8_t direct;          /* mergemod merges what it can, and KSM the rest */
         uint8_t tell_groups;     /* a row for each group of pages that could be merged */
         int8_t use_zero_pages;   /* KSM's knob, as it will be set; negative: left as it is */
+        uint8_t zero_only;       /* only pages of zeros count */
         uint32_t left_out;       /* RULE_OWNER_*: whose memory is not looked at */
-        uint32_t padding;
+        uint32_t huge;           /* enum mergemod_huge: what mergemod does about huge pages */
 };
 
 struct worker_library {
@@ -201,14 +202,15 @@ struct worker_domain {
         uint32_t domain;
         uint32_t padding;
         uint64_t n_pages, n_duplicates, n_zero;
-        uint64_t n_anonymous; /* of the duplicates */
+        uint64_t n_anonymous; /* of the duplicates, as below */
 };
 
 struct worker_total {
         struct worker_header header;
         uint64_t n_records;
         uint64_t n_duplicates, n_zero; /* frames that merging would free, and those of zeros among them */
-        uint64_t n_anonymous;          /* of the duplicates, those in anonymous areas */
+        uint64_t n_anonymous;          /* of the duplicates, those that mergemod would merge */
+        uint64_t n_huge;               /* besides, with `direct`: those that it leaves to huge pages */
         uint64_t bookkeeping_bytes;
 };
 

@@ -51,7 +51,9 @@ int round_begin(struct round *r, int proc_fd, const struct worker_begin *begin)
         r->direct = r->scan.direct = begin->direct;
         r->use_zero_pages = begin->use_zero_pages;
         r->tell_groups = begin->tell_groups;
+        r->zero_only = begin->zero_only;
         r->left_out = begin->left_out;
+        r->huge = begin->huge;
         r->all_libraries = true;
         return 0;
 }

@@ -205,6 +205,26 @@ struct scanning {
 
 /* Only pages that one mechanism can merge with each other may be one group. */
 #define NOT_DIRECT (1U << 31)
+#define NOT_DIRECT_AS_HUGE (1U << 30)
+
+#define HUGE_PAGE_BYTES (2ULL << 20)
+
+static bool fits_huge(const struct mm_vmflags *area)
+{
+        uint64_t first = (area->start + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+
+        return first < area->end && area->end - first >= HUGE_PAGE_BYTES;
+}
+
+/* Whether mergemod leaves the area alone for the huge pages that it has, or could get. It decides again when
+ * it comes to that. */
+static bool is_left_as_huge(const struct mm_vmflags *area, enum mergemod_huge huge)
+{
+        if (huge == MERGEMOD_HUGE_SPLIT)
+                return false;
+        return area->flags & MM_VM_HAS_HUGE ||
+               (huge == MERGEMOD_HUGE_KEEP && !(area->flags & MM_VM_NOHUGEPAGE) && fits_huge(area));
+}
 
 /* One piece of a range, in which the kernel treats all pages alike. */
 static int scan_piece(struct scanning *s, const struct mm_range *range, const struct mm_vmflags *piece)
@@ -233,7 +253,9 @@ static int scan_piece(struct scanning *s, const struct mm_range *range, const st
                 return k;
         ksm_only = range->file_backed ||
                    (r->direct && (found.registered || (piece->flags & MM_VM_PRIVATE) != 0));
-        owner = (r->cross_owners ? 0U : found.owner + 1U) | (r->direct && ksm_only ? NOT_DIRECT : 0U);
+        r->scan.huge = !ksm_only && is_left_as_huge(piece, r->huge);
+        owner = (r->cross_owners ? 0U : found.owner + 1U) | (r->direct && ksm_only ? NOT_DIRECT : 0U) |
+                (r->direct && r->scan.huge ? NOT_DIRECT_AS_HUGE : 0U);
         k = mm_scan_range(&r->scan, &s->memory, found.start, found.end, owner, ksm_only,
                           found.whole ? whole_tick : scan_tick, s->w);
         if (k == -ENOBUFS)

@@ -20,6 +20,7 @@ enum {
         MM_RECORD_FILE_AREA = 1 << 3, /* in a private file mapping, or KSM's: not for `direct` */
         MM_RECORD_PLANNED = 1 << 4,   /* part of the merge plan */
         MM_RECORD_FREEABLE = 1 << 5,  /* planned, and every mapping of its frame was seen */
+        MM_RECORD_HUGE = 1 << 6,      /* in an area that `direct` leaves alone for its huge pages */
 };
 
 struct mm_record {

@@ -116,6 +116,8 @@ static void keep_page(struct range_scan *rs, const struct mm_page *page, uint64_
                 record.flags |= MM_RECORD_EXCLUSIVE;
         if (rs->file_area)
                 record.flags |= MM_RECORD_FILE_AREA;
+        if (s->huge)
+                record.flags |= MM_RECORD_HUGE;
 
         if (content % s->n_parts != s->part)
                 return;

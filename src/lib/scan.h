@@ -16,6 +16,7 @@ struct mm_scan {
         /* Only contents with hash % n_parts == part are kept, whoever has them; n_parts 1 keeps all. */
         uint32_t part, n_parts;
         bool direct; /* mergemod is at work: its shared frames in anonymous areas count as private pages */
+        bool huge;   /* records of the next range get MM_RECORD_HUGE */
         uint64_t reached; /* what lies before it in the last range was looked at */
         uint8_t *buffer; /* MM_SCAN_BUFFER bytes, page-aligned; owned */
 

@@ -17,6 +17,7 @@ static const struct {
         { "lo", MM_VM_LOCKED },      { "um", MM_VM_USERFAULTFD }, { "uw", MM_VM_USERFAULTFD },
         { "ui", MM_VM_USERFAULTFD }, { "io", MM_VM_IO },          { "pf", MM_VM_IO },
         { "mm", MM_VM_IO },          { "ht", MM_VM_HUGETLB },     { "ss", MM_VM_SHADOW_STACK },
+        { "nh", MM_VM_NOHUGEPAGE },
 };
 
 struct list {
@@ -85,18 +86,38 @@ static uint32_t parse_flags(const char *p, const char *end)
         return flags;
 }
 
+/* What follows @key at the beginning of the line, or NULL. */
+static const char *after_key(const char *line, const char *end, const char *key)
+{
+        size_t n = strlen(key);
+
+        return (size_t) (end - line) > n && memcmp(line, key, n) == 0 ? line + n : NULL;
+}
+
+static bool parse_is_some(const char *p, const char *end)
+{
+        while (p < end && (*p == ' ' || *p == '0'))
+                p++;
+        return p < end && *p >= '1' && *p <= '9';
+}
+
 static int parse_line(struct list *l, const char *line, const char *end)
 {
-        static const char vmflags[] = "VmFlags:";
         uint64_t area_start, area_end;
+        const char *p;
 
         if (*line >= 'A' && *line <= 'Z') {
-                if ((size_t) (end - line) < sizeof(vmflags) ||
-                    memcmp(line, vmflags, sizeof(vmflags) - 1) != 0)
+                uint32_t flags = 0;
+
+                if ((p = after_key(line, end, "VmFlags:")))
+                        flags = parse_flags(p, end);
+                else if ((p = after_key(line, end, "AnonHugePages:")))
+                        flags = parse_is_some(p, end) ? MM_VM_HAS_HUGE : 0;
+                else
                         return 0;
                 if (l->n == 0)
                         return -EINVAL;
-                l->items[l->n - 1].flags = parse_flags(line + sizeof(vmflags) - 1, end);
+                l->items[l->n - 1].flags |= flags;
                 return 0;
         }
         if (!parse_head(line, end, &area_start, &area_end))

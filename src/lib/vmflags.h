@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What madvise(2), mlock(2) and drivers have said about areas: VmFlags of /proc/PID/smaps
- * (Documentation/filesystems/proc.rst). */
+/* What madvise(2), mlock(2) and drivers have said about areas, and whether they have huge pages: VmFlags and
+ * AnonHugePages of /proc/PID/smaps (Documentation/filesystems/proc.rst). */
 
 enum {
         MM_VM_MERGEABLE = 1 << 0,    /* mg: registered with KSM */
@@ -16,6 +16,8 @@ enum {
         MM_VM_IO = 1 << 5,           /* io, pf, mm: memory of a device */
         MM_VM_HUGETLB = 1 << 6,      /* ht */
         MM_VM_SHADOW_STACK = 1 << 7, /* ss */
+        MM_VM_NOHUGEPAGE = 1 << 8,   /* nh: gets no huge pages */
+        MM_VM_HAS_HUGE = 1 << 9,     /* has some */
 };
 
 /* Areas with these are not for looking at unless a rule names the process. */

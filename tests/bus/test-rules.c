@@ -263,6 +263,10 @@ static void test_refused(void)
 /* An estimate of a rule finds what the rule would be about, and leaves nothing behind. */
 static void test_try(void)
 {
+        /* The equal pages are of no such memory, and do not hold zeros. */
+        static const char *const keys[][2] = {
+                { "Owners", "library" }, { "Owners", "heap" }, { "ZeroOnly", "yes" },
+        };
         char *pattern = g_strconcat(h.target, "*", NULL), *job;
         struct child *c[N];
         pid_t pids[N];
@@ -276,6 +280,13 @@ static void test_try(void)
         g_assert_cmpuint(job_figure(h.bus, job, "processes"), ==, N);
         g_assert_cmpuint(job_figure(h.bus, job, "duplicate_frames"), >=, 100);
         g_free(job);
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+                assert_error(send_rule(h.bus, NULL, pattern, keys[i][0], keys[i][1], &job), NULL);
+                g_assert_cmpstr(job_wait(h.bus, job), ==, "done");
+                g_assert_cmpuint(job_figure(h.bus, job, "processes"), ==, N);
+                g_assert_cmpuint(job_figure(h.bus, job, "duplicate_frames"), <, 100);
+                g_free(job);
+        }
         assert_rules("default");
         assert_error(send_rule(h.bus, NULL, "/no/such/program", NULL, NULL, &job),
                      MERGEMEM_ERROR_NOTHING_MATCHES);

@@ -155,6 +155,14 @@ static void test_estimate_mechanisms(void)
                 "No mechanism here could merge it.\n"
                 "Looked at 4.0 KiB of private memory in 1 process in 0us.\n");
         s.result.duplicate_frames = 0;
+        s.result.huge_frames = 512;
+        assert_prints(estimate_print, &o, s,
+                "Merging would free nothing.\n"
+                "Besides, 2.0 MiB in areas with huge pages, which direct leaves alone.\n"
+                "With --huge-pages=split huge pages are taken apart.\n"
+                "Looked at 4.0 KiB of private memory in 1 process in 0us.\n");
+        o.legend = false;
+        s.result.huge_frames = 0;
         assert_prints(estimate_print, &o, s,
                 "Merging would free nothing.\n"
                 "Looked at 4.0 KiB of private memory in 1 process in 0us.\n");
@@ -167,6 +175,7 @@ static void test_estimate_json(void)
         assert_prints(estimate_print, &o, whole_status(),
                 "{\"state\":\"done\",\"processes\":12,\"duration_usec\":1340000,\"pages\":208000,"
                 "\"swapped_pages\":100,\"ksm_pages\":2000,\"duplicate_frames\":16947,\"zero_frames\":307,"
+                "\"huge_frames\":0,"
                 "\"mechanisms\":[{\"mechanism\":\"ksm\",\"duplicate_frames\":16947}],"
                 "\"domains\":["
                 "{\"domain\":\"user 1000\",\"processes\":8,\"duplicate_frames\":16000,"
@@ -239,6 +248,7 @@ static void test_merge_json(void)
         assert_prints(merge_print, &o, s,
                 "{\"state\":\"done\",\"processes\":12,\"duration_usec\":1340000,\"pages\":208000,"
                 "\"swapped_pages\":100,\"ksm_pages\":2000,\"duplicate_frames\":16947,\"zero_frames\":307,"
+                "\"huge_frames\":0,"
                 "\"mechanism\":\"ksm\",\"merged_pages\":18234,\"saved_frames\":16700,\"shared_frames\":1287,"
                 "\"metadata_bytes\":1200000,\"stop_usec\":412,"
                 "\"mechanisms\":[],\"domains\":[],\"owners\":[],\"excluded\":[],\"skipped\":[],"

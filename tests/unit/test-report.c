@@ -89,6 +89,7 @@ static void fill(struct report *r)
                 .n_duplicates = 16,
                 .n_zero = 17,
                 .n_anonymous = 18,
+                .n_huge = 100,
                 .mechanism = "ksm",
                 .n_merged = 19,
                 .n_saved = 20,
@@ -119,7 +120,7 @@ static void test_restart(void)
         report_restart(&r);
         g_assert_cmpuint(r.n_processes, ==, 0);
         g_assert_cmpuint(r.n_pages + r.n_swapped + r.n_ksm, ==, 0);
-        g_assert_cmpuint(r.n_duplicates + r.n_zero + r.n_anonymous, ==, 0);
+        g_assert_cmpuint(r.n_duplicates + r.n_zero + r.n_anonymous + r.n_huge, ==, 0);
         g_assert_cmpuint(r.n_owners, ==, 0);
         g_assert_cmpuint(r.skipped.n, ==, 0);
         g_assert_cmpuint(r.excluded.n, ==, 1);
@@ -224,6 +225,7 @@ static void check_found(sd_bus_message *m)
         check_number(m, "ksm_pages", 15);
         check_number(m, "duplicate_frames", 16);
         check_number(m, "zero_frames", 17);
+        check_number(m, "huge_frames", 100);
         check_counts(m, "excluded", false, "first process=25");
         check_counts(m, "skipped", false, "ended=26 access refused=27");
 
@@ -272,8 +274,8 @@ static void test_append_merge(void)
         keys = keys_of(m);
         g_assert_cmpstr(keys, ==,
                         "processes excluded skipped duration_usec pages swapped_pages ksm_pages "
-                        "duplicate_frames zero_frames mechanisms domains owners mechanism merged_pages "
-                        "saved_frames shared_frames metadata_bytes refused stop_usec ");
+                        "duplicate_frames zero_frames huge_frames mechanisms domains owners mechanism "
+                        "merged_pages saved_frames shared_frames metadata_bytes refused stop_usec ");
         check_found(m);
         enter(m, "mechanism", "s");
         g_assert_cmpint(sd_bus_message_read(m, "s", &mechanism), >, 0);
@@ -300,7 +302,7 @@ static void test_append_estimate(void)
         keys = keys_of(m);
         g_assert_cmpstr(keys, ==,
                         "processes excluded skipped duration_usec pages swapped_pages ksm_pages "
-                        "duplicate_frames zero_frames mechanisms domains owners ");
+                        "duplicate_frames zero_frames huge_frames mechanisms domains owners ");
         check_found(m);
         sd_bus_message_unref(m);
 }
@@ -331,8 +333,8 @@ static void test_append_mechanisms(void)
                 bool ksm, direct;
                 const char *text;
         } cases[] = {
-                { true, true, "direct=18 ksm=16" },
-                { true, false, "ksm=16" },
+                { true, true, "direct=18 ksm=116" },
+                { true, false, "ksm=116" },
                 { false, true, "direct=18" },
                 { false, false, "" },
         };

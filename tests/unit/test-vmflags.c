@@ -13,13 +13,16 @@ static const char smaps[] =
         "Size:                  4 kB\nRss:                   4 kB\nKSM:                   0 kB\n"
         "VmFlags: rd wr mr mw me ac mg sd \n"
         "55d000001000-55d000003000 rw-p 00000000 00:00 0 \n"
-        "Size:                  8 kB\n"
+        "Size:                  8 kB\nAnonHugePages:         0 kB\n"
         "VmFlags: rd wr mr mw me ac sd mg\n"
         "7f0000000000-7f0000001000 r--p 00000000 08:01 77                         /tmp/VmFlags: mg\n"
         "VmFlags: rd mr mw me sd \n"
         "7f0000002000-7f0000003000 rw-p 00000000 00:00 0                          [anon: mg ]\n"
         "THPeligible:           1\n"
         "VmFlags: dd wf lo um io ht ss \n"
+        "7f0000200000-7f0000800000 rw-p 00000000 00:00 0 \n"
+        "AnonHugePages:      4096 kB\nShmemPmdMapped:        0 kB\n"
+        "VmFlags: rd wr nh \n"
         "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n"
         "VmFlags: ex \n";
 
@@ -29,7 +32,7 @@ static void test_parse(void)
         size_t n = 0;
 
         g_assert_cmpint(mm_vmflags_parse(smaps, strlen(smaps), &v, &n), ==, 0);
-        g_assert_cmpuint(n, ==, 5);
+        g_assert_cmpuint(n, ==, 6);
         g_assert_cmphex(v[0].start, ==, 0x55d000000000);
         g_assert_cmphex(v[0].end, ==, 0x55d000001000);
         g_assert_cmphex(v[0].flags, ==, MM_VM_MERGEABLE);
@@ -37,8 +40,9 @@ static void test_parse(void)
         /* What a file or an area is called is no flag. */
         g_assert_cmphex(v[2].flags, ==, 0);
         g_assert_cmphex(v[3].flags, ==, MM_VM_PRIVATE | MM_VM_SPECIAL);
-        g_assert_cmphex(v[4].end, ==, 0xffffffffff601000);
-        g_assert_cmphex(v[4].flags, ==, 0);
+        g_assert_cmphex(v[4].flags, ==, MM_VM_NOHUGEPAGE | MM_VM_HAS_HUGE);
+        g_assert_cmphex(v[5].end, ==, 0xffffffffff601000);
+        g_assert_cmphex(v[5].flags, ==, 0);
 }
 
 static void test_of(void)
@@ -50,7 +54,7 @@ static void test_of(void)
         g_assert_cmphex(mm_vmflags_of(v, n, 0x55d000002000, 0x55d000003000), ==, MM_VM_MERGEABLE);
         g_assert_cmphex(mm_vmflags_of(v, n, 0x55d000003000, 0x7f0000002000), ==, 0);
         g_assert_cmphex(mm_vmflags_of(v, n, 0x55d000003000, 0x7f0000002001), ==, v[3].flags);
-        g_assert_cmphex(mm_vmflags_of(v, n, 0, UINT64_MAX), ==, v[3].flags | MM_VM_MERGEABLE);
+        g_assert_cmphex(mm_vmflags_of(v, n, 0, UINT64_MAX), ==, v[3].flags | v[4].flags | MM_VM_MERGEABLE);
         g_assert_cmphex(mm_vmflags_of(v, 0, 0, UINT64_MAX), ==, 0);
 }
 
@@ -58,6 +62,7 @@ static void test_bad(void)
 {
         static const char *const texts[] = {
                 "VmFlags: mg\n",
+                "AnonHugePages: 2048 kB\n",
                 "no area\n",
                 "1000-2000\n",
                 "1000 2000 rw-p\n",

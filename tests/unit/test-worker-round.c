@@ -323,6 +323,113 @@ static void test_parts(struct rounds *f, const void *data)
         child_kill(a);
 }
 
+#define HUGE_PAGE (2U << 20)
+#define IN_HUGE (2U * HUGE_PAGE / PAGE)
+#define SMALL 4U
+
+/* Where a huge page of the place lies, counted in pages: not at its beginning. */
+static size_t first_huge(void)
+{
+        uintptr_t place = (uintptr_t) rounds_place;
+
+        return ((place + 2 * HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE - place) / PAGE;
+}
+
+/* Two huge pages, if the kernel has any, and some small ones, all equal. */
+static void have_huge(void *unused)
+{
+        char *huge, *small;
+
+        hide_memory();
+        huge = map_pages(first_huge(), IN_HUGE);
+        small = map_pages(0, SMALL);
+        if (!huge || !small || madvise(huge, 2 * HUGE_PAGE, MADV_HUGEPAGE) < 0)
+                _exit(1);
+        memset(huge, 'x', 2 * HUGE_PAGE);
+        memset(small, 'x', SMALL * PAGE);
+}
+
+static bool has_huge(pid_t pid)
+{
+        g_autofree char *path = g_strdup_printf("/proc/%d/smaps_rollup", (int) pid), *text = NULL;
+        const char *line;
+
+        g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+        line = strstr(text, "AnonHugePages:");
+        g_assert_nonnull(line);
+        return g_ascii_strtoull(line + strlen("AnonHugePages:"), NULL, 10) > 0;
+}
+
+/* What mergemod leaves to huge pages is told apart where it is to merge; KSM takes all of it. */
+static void test_huge(struct rounds *f, const void *data)
+{
+        pid_t a = child_start(have_huge, NULL);
+        bool is_huge = has_huge(a);
+        const struct {
+                enum mergemod_huge mode;
+                bool direct, left;
+        } cases[] = {
+                { MERGEMOD_HUGE_SPLIT, true, false }, { MERGEMOD_HUGE_KEEP, true, true },
+                { MERGEMOD_HUGE_AUTO, true, is_huge }, { MERGEMOD_HUGE_SPLIT, false, false },
+                { MERGEMOD_HUGE_KEEP, false, true },   { MERGEMOD_HUGE_AUTO, false, is_huge },
+        };
+
+        g_test_message("huge pages: %s", is_huge ? "yes" : "no");
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_(outcome_done) struct outcome o = {};
+                const struct worker_total *total;
+
+                begin_round_with(f,
+                                 &(struct worker_begin) {
+                                         .bookkeeping_max_bytes = ROUNDS_BOOKKEEPING,
+                                         .use_zero_pages = -1,
+                                         .direct = cases[i].direct,
+                                         .huge = cases[i].mode,
+                                         .seed = 4711,
+                                 });
+                g_assert_cmpuint(scan_process(f, a, 0).n_pages, ==, IN_HUGE + SMALL);
+                group_pages(f, &o);
+                total = &outcome_row(&o, WORKER_ROW_TOTAL)->total;
+                if (!cases[i].direct) {
+                        g_assert_cmpuint(total->n_duplicates, ==, IN_HUGE + SMALL - 1);
+                        g_assert_cmpuint(total->n_huge, ==, 0);
+                        if (cases[i].left)
+                                g_assert_cmpuint(total->n_anonymous, <=, SMALL);
+                        else
+                                g_assert_cmpuint(total->n_anonymous, ==, IN_HUGE + SMALL - 1);
+                        continue;
+                }
+                g_assert_cmpuint(total->n_duplicates, ==, cases[i].left ? SMALL - 1 : IN_HUGE + SMALL - 1);
+                g_assert_cmpuint(total->n_anonymous, ==, total->n_duplicates);
+                g_assert_cmpuint(total->n_huge, ==, cases[i].left ? IN_HUGE - 1 : 0);
+                g_assert_cmpuint(outcome_row(&o, WORKER_ROW_DOMAIN)->domain.n_duplicates, ==,
+                                 total->n_duplicates);
+                g_assert_cmpuint(outcome_row(&o, WORKER_ROW_OWNER)->owner.n_duplicates, ==,
+                                 total->n_duplicates);
+        }
+        child_kill(a);
+}
+
+/* Only zeros count. */
+static void test_zero_only(struct rounds *f, const void *data)
+{
+        _cleanup_(outcome_done) struct outcome o = {};
+        pid_t a = child_with("00aaab0b0");
+
+        begin_round_with(f,
+                         &(struct worker_begin) {
+                                 .bookkeeping_max_bytes = ROUNDS_BOOKKEEPING,
+                                 .direct = true,
+                                 .huge = MERGEMOD_HUGE_SPLIT,
+                                 .zero_only = true,
+                                 .seed = 4711,
+                         });
+        (void) scan_process(f, a, 0);
+        group_pages(f, &o);
+        check_total(&o, 9, 4, 4);
+        child_kill(a);
+}
+
 static void add_test(const char *name, void (*test)(struct rounds *f, const void *data))
 {
         g_test_add(name, struct rounds, NULL, rounds_set_up, test, rounds_tear_down);
@@ -338,5 +445,7 @@ int main(int argc, char **argv)
         add_test("/worker/round/owners", test_owners);
         add_test("/worker/round/many-owners", test_many_owners);
         add_test("/worker/round/parts", test_parts);
+        add_test("/worker/round/huge", test_huge);
+        add_test("/worker/round/zero-only", test_zero_only);
         return g_test_run();
 }

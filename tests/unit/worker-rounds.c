@@ -86,6 +86,7 @@ void begin_round(struct rounds *f)
                          &(struct worker_begin) {
                                  .bookkeeping_max_bytes = ROUNDS_BOOKKEEPING,
                                  .use_zero_pages = -1,
+                                 .huge = MERGEMOD_HUGE_SPLIT,
                                  .seed = 4711,
                          });
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <linux/mergemod.h>
+
 #include "worker-calls.h"
 
 /* Rounds of a real worker over children whose pages are known. */

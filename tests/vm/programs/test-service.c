@@ -302,7 +302,17 @@ static void huge(void) {
                 peers[i] = peer_start_as(USER);
                 peer_call(&peers[i], hold_huge, SEED);
         }
+        /* An estimate promises no more than the merge then does. */
+        json = ctl("estimate --user %d --all", USER);
+        check_at_least(json_number(json, "huge_frames"), 2 * HUGE_PAGE / PAGE - 1);
+        check_at_least(64, json_number(json, "duplicate_frames"));
+        free(json);
+        json = ctl("estimate --user %d --all --huge-pages=split", USER);
+        check_equal(json_number(json, "huge_frames"), 0);
+        check_at_least(json_number(json, "duplicate_frames"), 2 * HUGE_PAGE / PAGE - 64);
+        free(json);
         json = ctl("merge --user %d --all", USER);
+        check_at_least(64, json_number(json, "merged_pages"));
         if (!strstr(json, "in an area with huge pages"))
                 fail("nothing is said of huge pages: %s", json);
         free(json);
