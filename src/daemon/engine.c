@@ -123,6 +123,7 @@ struct engine *engine_free(struct engine *e)
                 return NULL;
         drop_rules(e->rules, e->n_rules);
         sd_event_source_disable_unref(e->pressure_source);
+        sd_event_source_disable_unref(e->yield_source);
         safe_close(e->sys_fd);
         free(e);
         return NULL;
@@ -233,26 +234,75 @@ static void begin_turn(struct engine *e, struct engine_rule *r)
         job_start(j);
 }
 
-void engine_dispatch(struct engine *e)
+/* The one that is due and has waited longest. */
+static struct engine_rule *first_due(struct engine *e)
 {
         struct engine_rule *first = NULL;
 
-        if (e->manager->running)
-                return;
         for (size_t i = 0; i < e->n_rules; i++)
                 if (e->rules[i]->due &&
                     (!first || e->rules[i]->schedule.last_usec < first->schedule.last_usec))
                         first = e->rules[i];
+        return first;
+}
+
+void engine_dispatch(struct engine *e)
+{
+        struct engine_rule *first = e->manager->running ? NULL : first_due(e);
+
         if (first)
                 begin_turn(e, first);
 }
 
-void engine_make_way(struct job *j)
+bool engine_goes_first(struct engine *e)
 {
-        if (j->state == JOB_MERGING)
+        struct engine_rule *first = first_due(e);
+
+        return first && first->n_yielded++ > 0;
+}
+
+static int on_yield(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct engine *e = userdata;
+
+        manager_dispatch(e->manager);
+        return 0;
+}
+
+/* Has manager_dispatch() ask again at @usec. */
+static void wait_for_turn(struct engine *e, uint64_t usec)
+{
+        int r;
+
+        if (e->yield_source) {
+                (void) sd_event_source_set_time(e->yield_source, usec);
+                (void) sd_event_source_set_enabled(e->yield_source, SD_EVENT_ONESHOT);
+                return;
+        }
+        r = sd_event_add_time(e->manager->event, &e->yield_source, CLOCK_MONOTONIC, usec, 0, on_yield, e);
+        if (r < 0)
+                log_warning_errno(r, "Cannot wait for the turn of a rule: %m");
+}
+
+void engine_make_way(struct job *j, bool for_root)
+{
+        uint64_t until;
+
+        /* What is wound up already is so without sparing. */
+        if (j->rule && !for_root && !j->cancelled) {
+                until = j->started_usec + schedule_yield_usec(j->rule->n_yielded);
+                if (now_usec() < until) {
+                        wait_for_turn(j->manager->engine, until);
+                        return;
+                }
+        }
+        if (j->state == JOB_MERGING) {
                 job_hurry(j);
-        else
-                job_cancel(j);
+                return;
+        }
+        if (j->rule && !for_root)
+                j->rule->n_yielded++;
+        job_cancel(j);
 }
 
 /* The same failure at every turn is told once. */
@@ -275,8 +325,10 @@ void engine_turn_ended(struct job *j, enum job_state state)
                 complain(r, j->error_message);
         if (j->type == JOB_UNMERGE && state != JOB_CANCELLED)
                 r->to_unmerge = false;
-        if (state == JOB_CANCELLED)
+        if (state == JOB_CANCELLED) {
                 r->due = true; /* its turn comes when nobody waits */
-        else
-                arm(r);
+                return;
+        }
+        r->n_yielded = 0;
+        arm(r);
 }

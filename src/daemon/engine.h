@@ -28,6 +28,7 @@ struct engine_rule {
         bool to_unmerge; /* its next turn gives back what is merged */
         sd_event_source *timer;
         bool due;
+        unsigned n_yielded; /* how often its turn had to make way for users, since it was done last */
         char *complaint; /* the last one, so that it is not made at every turn */
 };
 
@@ -38,6 +39,7 @@ struct engine {
         struct budget budget;
         uint64_t charged_nsec; /* CPU time that the budgets know of */
         sd_event_source *pressure_source;
+        sd_event_source *yield_source; /* who waits for a turn has waited long enough */
         uint64_t memory_short_until_usec; /* as the kernel has reported */
         struct conditions conditions;
         uint64_t conditions_usec; /* when they were looked at */
@@ -56,8 +58,12 @@ int engine_reload(struct engine *e);
 /* Starts the turn of the rule that is due, if no job runs. */
 void engine_dispatch(struct engine *e);
 
-/* Somebody waits: @j, of a rule, ends, or is done without sparing. */
-void engine_make_way(struct job *j);
+/* Somebody waits: @j, of a rule, ends, or is done without sparing; at once for root, else when it has had
+ * some time. */
+void engine_make_way(struct job *j, bool for_root);
+
+/* A user's job is next: whether the turn of a rule that is due comes before it, for it has let one pass. */
+bool engine_goes_first(struct engine *e);
 
 /* erosion-judge.c: what is merged was counted anew; rules that do not pay rest from now on. */
 void engine_judge(struct engine *e);

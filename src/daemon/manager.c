@@ -149,8 +149,13 @@ void manager_dispatch(Manager *m)
                 if (m->jobs[i]->state == JOB_WAITING && (!next || limit_goes_first(m, m->jobs[i], next)))
                         next = m->jobs[i];
         if (next && m->running && m->running->by_rule)
-                engine_make_way(m->running);
-        else if (next && !m->running) {
+                engine_make_way(m->running, next->uid == 0);
+        else if (next && !m->running && next->uid != 0 && engine_goes_first(m->engine)) {
+                engine_dispatch(m->engine);
+                /* It could not begin, or is over already. */
+                if (!m->running)
+                        manager_dispatch(m);
+        } else if (next && !m->running) {
                 m->running = next;
                 job_start(next);
         } else if (!m->running) {

@@ -63,6 +63,17 @@ uint64_t schedule_resume(const struct schedule *s, const struct conditions *c, u
         return yields(s, c, s->last_usec, now_usec) ? now_usec + SCHEDULE_RETRY_USEC : now_usec;
 }
 
+uint64_t schedule_yield_usec(unsigned n)
+{
+        uint64_t usec = n > 0 ? SCHEDULE_YIELD_MIN_USEC : 0;
+
+        while (usec < SCHEDULE_YIELD_MAX_USEC && n > 1) {
+                usec *= 2U;
+                n--;
+        }
+        return MIN(usec, SCHEDULE_YIELD_MAX_USEC);
+}
+
 uint64_t schedule_slack_usec(const struct schedule *s)
 {
         return s->interval_usec / SCHEDULE_SLACK_PART;

@@ -47,5 +47,11 @@ uint64_t schedule_next(const struct schedule *s, const struct conditions *c, uin
 /* When work of a turn that is under way may go on: @now_usec, later, or SCHEDULE_NEVER. */
 uint64_t schedule_resume(const struct schedule *s, const struct conditions *c, uint64_t now_usec);
 
+/* A turn that had to make way for users' requests @n times goes on for so long before it does so again: not
+ * at all the first time, then twice as long each time, so that it ends however often they ask. */
+#define SCHEDULE_YIELD_MIN_USEC (1000ULL * 1000U)
+#define SCHEDULE_YIELD_MAX_USEC (3600ULL * 1000U * 1000U)
+uint64_t schedule_yield_usec(unsigned n);
+
 /* By how much the timer may be late. */
 uint64_t schedule_slack_usec(const struct schedule *s);

@@ -97,6 +97,25 @@ static void test_slack(void)
         g_assert_cmpuint(schedule_slack_usec(&s), ==, 10 * SEC);
 }
 
+/* Whatever time a turn needs, it has it after few others, and has lost no more than twice that by then. */
+static void test_yield(void)
+{
+        uint64_t before = 0, sum = 0;
+
+        g_assert_cmpuint(schedule_yield_usec(0), ==, 0);
+        g_assert_cmpuint(schedule_yield_usec(1), ==, SCHEDULE_YIELD_MIN_USEC);
+        g_assert_cmpuint(schedule_yield_usec(UINT_MAX), ==, SCHEDULE_YIELD_MAX_USEC);
+        for (unsigned n = 1; before < SCHEDULE_YIELD_MAX_USEC; n++) {
+                uint64_t usec = schedule_yield_usec(n);
+
+                g_assert_cmpuint(n, <, 20);
+                g_assert_cmpuint(usec, >, before);
+                g_assert_cmpuint(sum, <=, 2 * usec);
+                sum += usec;
+                before = usec;
+        }
+}
+
 /* Many rules of one interval use all of it. */
 static void test_spread(void)
 {
@@ -122,6 +141,7 @@ int main(int argc, char *argv[])
         g_test_add_func("/schedule/table", test_table);
         g_test_add_func("/schedule/resume", test_resume);
         g_test_add_func("/schedule/slack", test_slack);
+        g_test_add_func("/schedule/yield", test_yield);
         g_test_add_func("/schedule/spread", test_spread);
         return g_test_run();
 }
