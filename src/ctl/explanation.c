@@ -79,6 +79,7 @@ int explanation_read(sd_bus_message *m, struct explanation *e)
                 FIELD(zero_only, "b", dict_read_bool),
                 FIELD(mechanism_works, "b", dict_read_bool),
                 FIELD(liftable, "b", dict_read_bool),
+                FIELD(busy, "b", dict_read_bool),
                 FIELD(min_age_usec, "t", dict_read_u64),
                 FIGURES_FIELDS(struct explanation, figures),
                 FIELD(owners, "a(sssa{sv})", read_owners),

@@ -67,11 +67,12 @@ static void print_domain(FILE *f, const struct explanation *e)
                         e->mechanism);
         else if (streq(e->mechanism, "observe"))
                 fputs("The mechanism in use is observe, which merges nothing.\n", f);
+        if (!e->busy)
+                return;
+        fputs("KSM keeps no domains apart and is used for another one", f);
         if (*e->busy_domain)
-                fprintf(f,
-                        "KSM keeps no domains apart and is used for another one, \"%s\":\n"
-                        "nothing of this one is merged as long as that is.\n",
-                        busy ?: "?");
+                fprintf(f, ", \"%s\"", busy ?: "?");
+        fputs(":\nnothing of this one is merged as long as that is.\n", f);
 }
 
 static void print_found(FILE *f, const struct explanation *e, uint64_t now_usec)
@@ -158,6 +159,7 @@ static int print_json(const struct output *out, const struct explanation *e)
                 { .key = "mechanism_works", .type = COLUMN_BOOLEAN },
                 { .key = "min_age_usec", .type = COLUMN_NUMBER },
                 { .key = "domain", .type = COLUMN_TEXT },
+                { .key = "busy", .type = COLUMN_BOOLEAN },
                 { .key = "busy_domain", .type = COLUMN_TEXT },
                 { .key = "excluded", .type = COLUMN_TEXT },
                 { .key = "liftable", .type = COLUMN_BOOLEAN },
@@ -186,6 +188,7 @@ static int print_json(const struct output *out, const struct explanation *e)
                         { .number = e->mechanism_works },
                         { .number = e->min_age_usec },
                         { .text = e->domain },
+                        { .number = e->busy },
                         { .text = e->busy_domain },
                         { .text = e->excluded },
                         { .number = e->liftable },

@@ -20,7 +20,7 @@ struct explanation {
         char *rule, *rule_file;
         uint64_t rule_line;
         char *merge, *trust, *mechanism, *domain, *busy_domain, *excluded;
-        bool zero_only, mechanism_works, liftable;
+        bool zero_only, mechanism_works, liftable, busy;
         uint64_t min_age_usec;
         struct figures figures;
         struct explained_owners owners;

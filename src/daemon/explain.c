@@ -2,6 +2,7 @@
 #include "daemon/account-bus.h"
 #include "daemon/explain.h"
 #include "daemon/identity.h"
+#include "daemon/limit.h"
 #include "daemon/policy.h"
 #include "lib/owner.h"
 #include "shared/format.h"
@@ -12,8 +13,8 @@ struct explaining {
         sd_bus_message *call;
         pid_t pid;
         uint64_t start_ticks;
-        bool only_own; /* the caller may know of his own processes only */
-        uid_t uid;
+        uid_t uid;     /* who asks */
+        bool only_own; /* he may know of his own processes only */
         bool waited;
 };
 
@@ -28,6 +29,7 @@ struct facts {
         bool liftable; /* by a rule that names the process */
         char *domain;
         const char *busy_domain; /* has KSM, which keeps no domains apart */
+        bool only_own;
 };
 
 static struct explaining *explaining_free(struct explaining *e)
@@ -46,6 +48,11 @@ static struct explaining *explaining_free(struct explaining *e)
         return NULL;
 }
 DEFINE_CLEANUP_FUNC(struct explaining *, explaining_free)
+
+uid_t explaining_uid(const struct explaining *e)
+{
+        return e->uid;
+}
 
 void explain_done(Manager *m)
 {
@@ -139,7 +146,10 @@ static int append_why(sd_bus_message *m, const struct facts *f)
         if (r >= 0)
                 r = sd_bus_message_append(m, "{sv}{sv}", "excluded", "s", exclusion_to_string(f->excluded),
                                           "liftable", "b", (int) f->liftable);
-        return r < 0 ? r : append_text(m, "busy_domain", f->busy_domain);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}", "busy", "b", (int) (f->busy_domain != NULL));
+        /* Whose memory it is is none of a user's business. */
+        return r < 0 ? r : append_text(m, "busy_domain", f->only_own ? NULL : f->busy_domain);
 }
 
 static int append_part(sd_bus_message *m, const struct facts *f, const struct account_part *part)
@@ -217,7 +227,7 @@ static int proceed(struct explaining *e, sd_bus_error *error)
 {
         _cleanup_(mm_process_done) struct mm_process p = MM_PROCESS_NULL;
         _cleanup_(freep) char *unit = NULL, *domain = NULL;
-        struct facts f = { .manager = e->manager, .process = &p };
+        struct facts f = { .manager = e->manager, .process = &p, .only_own = e->only_own };
         int r;
 
         if (mm_process_open(e->manager->proc_fd, e->pid, false, &p) < 0 || p.start_ticks != e->start_ticks ||
@@ -252,15 +262,15 @@ static void on_names_known(void *userdata, int unused)
         explaining_free(e);
 }
 
-static int start(Manager *m, sd_bus_message *call, const struct mm_process *p, bool only_own,
+static int start(Manager *m, sd_bus_message *call, const struct mm_process *p, uid_t uid, bool only_own,
                  sd_bus_error *error)
 {
         _cleanup_(explaining_freep) struct explaining *e = NULL;
         int r;
 
-        if (m->n_explaining >= EXPLAINING_MAX)
-                return sd_bus_error_setf(error, MERGEMEM_ERROR_LIMITS,
-                                         "%u explanations are being made already.", EXPLAINING_MAX);
+        r = limit_explaining(m, uid, only_own, error);
+        if (r < 0)
+                return r;
         e = malloc(sizeof(*e));
         if (!e)
                 return -ENOMEM;
@@ -269,8 +279,8 @@ static int start(Manager *m, sd_bus_message *call, const struct mm_process *p, b
                 .call = sd_bus_message_ref(call),
                 .pid = p->pid,
                 .start_ticks = p->start_ticks,
+                .uid = uid,
                 .only_own = only_own,
-                .uid = p->ruid,
         };
         m->explaining[m->n_explaining++] = e;
         r = proceed(e, error);
@@ -283,14 +293,17 @@ static int start_permitted(Manager *m, sd_bus_message *call, enum auth_action gr
 {
         _cleanup_(mm_process_done) struct mm_process p = MM_PROCESS_NULL;
         uint32_t pid;
+        uid_t uid;
         int r;
 
         r = sd_bus_message_read(call, "u", &pid);
+        if (r >= 0)
+                r = auth_caller(m, call, &uid, error);
         if (r < 0)
                 return r;
         if (mm_process_open(m->proc_fd, (pid_t) pid, false, &p) < 0)
                 return no_such_process(error, (pid_t) pid);
-        return start(m, call, &p, false, error);
+        return start(m, call, &p, uid, false, error);
 }
 
 int explain_process(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -308,8 +321,8 @@ int explain_process(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 return r;
         if (pid == 0 || pid > INT32_MAX || mm_process_open(manager->proc_fd, (pid_t) pid, false, &p) < 0)
                 return no_such_process(error, (pid_t) pid);
-        if (!selector_is_of(&p, uid))
+        if (uid == 0 || !selector_is_of(&p, uid))
                 return auth_check(manager, m, AUTH_INSPECT, start_permitted, error);
         /* What is his own he can see anyway. */
-        return start(manager, m, &p, true, error);
+        return start(manager, m, &p, uid, true, error);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/identity.h"
 #include "daemon/job.h"
+#include "daemon/limit.h"
 
 const struct rule *job_tried_rule(const struct job *j)
 {
@@ -42,19 +43,22 @@ int job_add_libraries(struct selector *s, const struct rule *rule)
         return 0;
 }
 
-int job_new_tried(Manager *manager, struct conf *c, uid_t uid, sd_bus_message *m)
+int job_new_tried(Manager *manager, struct conf *c, uid_t uid, sd_bus_message *m, sd_bus_error *error)
 {
         _cleanup_(selector_done) struct selector s = {
                 .trust = c->rules[1].trust,
                 .mechanism = c->rules[1].mechanism,
                 .huge_pages = c->rules[1].huge_pages,
                 .others = true,
+                .owner = uid,
         };
         const struct rule *rule;
         struct job *j;
         int r;
 
         r = job_add_libraries(&s, &c->rules[1]);
+        if (r >= 0)
+                r = limit_job(manager, &s, error);
         if (r >= 0)
                 r = job_new(manager, JOB_ESTIMATE, &s, uid, m, &j);
         if (r < 0)

@@ -189,9 +189,9 @@ int job_new(Manager *manager, enum job_type type, struct selector *s, uid_t uid,
             struct job **ret);
 struct job *job_free(struct job *j);
 
-/* job-tried.c: a new estimate for the call @m of all that the rule behind the default one in *@c would be
- * about; takes *@c over. It is dispatched. 0; -ENOBUFS; -ENOMEM. */
-int job_new_tried(Manager *manager, struct conf *c, uid_t uid, sd_bus_message *m);
+/* job-tried.c: a new estimate for the call @m of user @uid of all that the rule behind the default one in
+ * *@c would be about; takes *@c over. It is dispatched. 0; -errno, for limits with @error set; -ENOBUFS. */
+int job_new_tried(Manager *manager, struct conf *c, uid_t uid, sd_bus_message *m, sd_bus_error *error);
 /* The libraries of a rule are looked for as a selector's are, but that none of them must be there. */
 int job_add_libraries(struct selector *s, const struct rule *rule);
 /* NULL: the selector says what is meant. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/explain.h"
 #include "daemon/job.h"
 #include "daemon/limit.h"
 #include "daemon/listing.h"
@@ -12,6 +13,12 @@ static uint64_t now_usec(const Manager *m)
         return usec;
 }
 
+static int refuse_for_now(sd_bus_error *error)
+{
+        return sd_bus_error_set(error, MERGEMEM_ERROR_LIMITS,
+                                "This user has had enough done for now: try again in a while.");
+}
+
 static int limit_request(Manager *m, const struct selector *s, sd_bus_error *error)
 {
         size_t n_lookups = 0;
@@ -21,10 +28,7 @@ static int limit_request(Manager *m, const struct selector *s, sd_bus_error *err
         if (s->owner != 0 && n_lookups > LIMIT_LOOKUPS)
                 return sd_bus_error_setf(error, MERGEMEM_ERROR_LIMITS,
                                          "More than %u paths and users to look up.", LIMIT_LOOKUPS);
-        if (!limit_take(m, s, QUOTA_REQUEST_PAGES))
-                return sd_bus_error_set(error, MERGEMEM_ERROR_LIMITS,
-                                        "This user has had enough done for now: try again in a while.");
-        return 0;
+        return limit_take(m, s, QUOTA_REQUEST_PAGES) ? 0 : refuse_for_now(error);
 }
 
 int limit_job(Manager *m, const struct selector *s, sd_bus_error *error)
@@ -60,6 +64,29 @@ int limit_listing(Manager *m, const struct selector *s, sd_bus_error *error)
                                          n_his >= LIMIT_LISTINGS_PER_USER ? n_his : n,
                                          n_his >= LIMIT_LISTINGS_PER_USER ? "this user" : "all users");
         return limit_request(m, s, error);
+}
+
+int limit_explaining(Manager *m, uid_t uid, bool only_own, sd_bus_error *error)
+{
+        uint64_t now = now_usec(m);
+        size_t n_his = 0, n = 0;
+
+        for (size_t i = 0; i < m->n_explaining; i++) {
+                uid_t other = explaining_uid(m->explaining[i]);
+
+                n += other != 0;
+                n_his += other == uid;
+        }
+        if (m->n_explaining >= EXPLAINING_MAX ||
+            (uid != 0 && (n >= LIMIT_EXPLAINING || n_his >= LIMIT_EXPLAINING_PER_USER)))
+                return sd_bus_error_set(error, MERGEMEM_ERROR_LIMITS,
+                                        "Too many explanations are being made already.");
+        if (!only_own)
+                return 0;
+        if (quota_left(&m->quotas, uid, now) < QUOTA_EXPLAIN_PAGES)
+                return refuse_for_now(error);
+        quota_take(&m->quotas, uid, QUOTA_EXPLAIN_PAGES, now);
+        return 0;
 }
 
 int limit_filter(sd_bus_message *m, void *userdata, sd_bus_error *error)

@@ -9,6 +9,8 @@
 #define LIMIT_JOBS (JOBS_MAX / 2U)
 #define LIMIT_LISTINGS_PER_USER 2U
 #define LIMIT_LISTINGS (LISTINGS_MAX / 2U)
+#define LIMIT_EXPLAINING_PER_USER 2U
+#define LIMIT_EXPLAINING (EXPLAINING_MAX / 2U)
 /* Ended jobs that can be read. */
 #define LIMIT_ENDED_PER_USER 4U
 /* Names that are looked up one after the other: paths and users. */
@@ -18,6 +20,8 @@
  * Else @error says why. */
 int limit_job(Manager *m, const struct selector *s, sd_bus_error *error);
 int limit_listing(Manager *m, const struct selector *s, sd_bus_error *error);
+/* The same for an explanation to user @uid; @only_own: of one of his own processes. */
+int limit_explaining(Manager *m, uid_t uid, bool only_own, sd_bus_error *error);
 
 /* A filter of messages, whose userdata is the Manager. Of calls that want an answer the bus forwards so many
  * of one connection and no more. Of those that want none there is no end, so only root may make any. */

@@ -13,6 +13,8 @@
 #define QUOTA_PAGES_PER_SEC (INT64_C(1) << 14)
 /* What a request costs besides: a pass over all processes, to find his own. */
 #define QUOTA_REQUEST_PAGES QUOTA_PAGES_PER_SEC
+/* An explanation is about one process, but brings the books up to date. */
+#define QUOTA_EXPLAIN_PAGES (QUOTA_PAGES_PER_SEC / 8)
 /* For memory or paths that do not answer, and cost the worker its life: back in two minutes. */
 #define QUOTA_PENALTY_PAGES (2 * QUOTA_PAGES_MAX)
 

@@ -174,7 +174,7 @@ static int try(Manager *manager, sd_bus_message *m, enum auth_action granted, sd
                 r = read_tried(manager, m, &c, error);
         if (r < 0)
                 return r;
-        r = job_new_tried(manager, &c, uid, m);
+        r = job_new_tried(manager, &c, uid, m, error);
         if (r == -ENOBUFS)
                 return sd_bus_error_setf(error, MERGEMEM_ERROR_LIMITS, "%u jobs are waiting already.",
                                          JOBS_MAX);

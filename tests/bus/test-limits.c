@@ -137,6 +137,140 @@ static void test_budget(void)
         }
 }
 
+/* The name of the error of Explain, or NULL. */
+static char *explain(sd_bus *bus, pid_t pid)
+{
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        char *name;
+
+        (void) sd_bus_call_method(bus, MERGEMEM_BUS_NAME, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE,
+                                  "Explain", &error, NULL, "u", (uint32_t)pid);
+        name = g_strdup(error.name);
+        sd_bus_error_free(&error);
+        return name;
+}
+
+/* So is who has processes explained to him. */
+static void test_explain(void)
+{
+        sd_bus *bus = harness_connect_as(&h, UID_DEFAULT);
+        struct child *c = child_start(&h, UID_DEFAULT);
+        char *error = NULL;
+        unsigned n = 0;
+
+        for (; n < 50000 && !error; n++)
+                error = explain(bus, c->pid);
+        g_assert_cmpstr(error, ==, MERGEMEM_ERROR_LIMITS);
+        g_test_message("%u explanations in a row", n);
+        g_assert_cmpuint(n, >, 50);
+        g_free(error);
+        g_assert_null(explain(yes, c->pid));
+        g_assert_null(explain(h.bus, c->pid));
+        for (uint64_t end = now_usec() + 30000000; (error = explain(bus, c->pid)); sleep_msec(100)) {
+                g_assert_cmpstr(error, ==, MERGEMEM_ERROR_LIMITS);
+                g_assert_cmpuint(now_usec(), <, end);
+                g_free(error);
+        }
+        child_end(c);
+        sd_bus_close_unref(bus);
+}
+
+/* The name of the error of TryRule, or NULL. */
+static char *try(sd_bus *bus)
+{
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        char *name;
+
+        (void) sd_bus_call_method(bus, MERGEMEM_BUS_NAME, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE,
+                                  "TryRule", &error, NULL, "a{sv}", 1, "Exe", "as", 1, h.target);
+        name = g_strdup(error.name);
+        sd_bus_error_free(&error);
+        return name;
+}
+
+/* Rules that are tried are jobs like others. */
+static void test_tried(void)
+{
+        struct child *c = child_start(&h, UID_OWN);
+        char *error = NULL, *roots;
+        unsigned n = 0;
+
+        child_area(c, 100000, 7, 1);
+        roots = job_start(h.bus, "Estimate", &(struct what){ .pids = &c->pid, .n_pids = 1 });
+        for (; n < 100 && !error; n++)
+                error = try(yes);
+        g_assert_cmpstr(error, ==, MERGEMEM_ERROR_LIMITS);
+        g_assert_cmpuint(n, <, 10);
+        g_free(error);
+        g_assert_null(try(h.bus));
+        g_assert_cmpstr(job_wait(h.bus, roots), ==, "done");
+        g_free(roots);
+        child_end(c);
+}
+
+static unsigned count_turns(void)
+{
+        char *log = harness_log(&h);
+        unsigned n = 0;
+
+        for (const char *at = log; (at = strstr(at, "Rule \"slow\": a turn is over")); at++)
+                n++;
+        g_free(log);
+        return n;
+}
+
+/* A user who always has jobs waiting, as far as he is let. */
+static void ask_all_the_time(pid_t pid)
+{
+        const struct what what = { .pids = &pid, .n_pids = 1, .others = true };
+        sd_bus *bus = harness_connect_as(&h, UID_YES);
+
+        for (;;) {
+                char *error = NULL, *job = job_try(bus, "Estimate", &what, &error);
+
+                g_free(job);
+                g_free(error);
+        }
+}
+
+/* Nobody keeps rules from being worked on by asking for something else all the time, nor do their turns keep
+ * others waiting for long. */
+static void test_turns(void)
+{
+        struct child *c[2];
+        pid_t pids[2], askers[3];
+        uint64_t slowest = 0;
+        unsigned before;
+
+        harness_daemon_stop(&h);
+        harness_rules_write(&h, "[Daemon]\nLogLevel=debug\nCpuQuota=400%\nIntervalSec=1\n"
+                                "[Rule default]\nMinAgeSec=1w\n"
+                                "[Rule slow]\nUser=nobody\nMerge=no\nMinAgeSec=0\nIntervalSec=1\n");
+        harness_daemon_start(&h, "observe", NULL);
+        children_start(&h, UID_OWN, c, pids, 2);
+        for (size_t i = 0; i < 2; i++)
+                child_area(c[i], 60000, 7, 1);
+        for (size_t i = 0; i < ELEMENTSOF(askers); i++) {
+                askers[i] = fork();
+                if (askers[i] == 0)
+                        ask_all_the_time(pids[0]);
+        }
+        sleep_msec(1000);
+        before = count_turns();
+        for (uint64_t end = now_usec() + 120000000; count_turns() < before + 2;) {
+                uint64_t begin = now_usec();
+
+                g_assert_cmpuint(begin, <, end);
+                g_free(job_run(h.bus, "Estimate", &(struct what){ .pids = pids + 1, .n_pids = 1 }));
+                slowest = MAX(slowest, now_usec() - begin);
+                sleep_msec(2000);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(askers); i++)
+                spawn_kill(askers[i]);
+        g_test_message("the slowest of root's estimates took %" G_GUINT64_FORMAT " ms", slowest / 1000);
+        children_end(c, 2);
+}
+
 int main(int argc, char **argv)
 {
         int status;
@@ -151,6 +285,9 @@ int main(int argc, char **argv)
         g_test_add_func("/limits/order", test_order);
         g_test_add_func("/limits/no-reply", test_no_reply);
         g_test_add_func("/limits/budget", test_budget);
+        g_test_add_func("/limits/explain", test_explain);
+        g_test_add_func("/limits/tried", test_tried);
+        g_test_add_func("/limits/turns", test_turns);
         status = g_test_run();
         sd_bus_close_unref(own);
         sd_bus_close_unref(yes);

@@ -181,6 +181,29 @@ static void test_rounded(void)
         sd_bus_close_unref(l.bus);
 }
 
+/* What Explain() says of KSM's use for another domain. */
+static void assert_busy(sd_bus *bus, pid_t pid, bool told)
+{
+        sd_bus_message *m = NULL;
+        const char *key, *domain = NULL;
+        int busy = -1;
+
+        g_assert_cmpint(sd_bus_call_method(bus, MERGEMEM_BUS_NAME, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE,
+                                           "Explain", NULL, &m, "u", (uint32_t)pid), >=, 0);
+        g_assert_cmpint(sd_bus_message_enter_container(m, 'a', "{sv}"), >, 0);
+        while (sd_bus_message_enter_container(m, 'e', "sv") > 0) {
+                g_assert_cmpint(sd_bus_message_read(m, "s", &key), >, 0);
+                g_assert_cmpint(streq(key, "busy")          ? sd_bus_message_read(m, "v", "b", &busy)
+                                : streq(key, "busy_domain") ? sd_bus_message_read(m, "v", "s", &domain)
+                                                            : sd_bus_message_skip(m, "v"), >, 0);
+                g_assert_cmpint(sd_bus_message_exit_container(m), >, 0);
+        }
+        g_assert_cmpint(busy, ==, 1);
+        g_assert_nonnull(domain);
+        g_assert_cmpint(*domain != '\0', ==, told);
+        sd_bus_message_unref(m);
+}
+
 /* Whose memory is in KSM's hands, so that his cannot be, no user gets to know. */
 static void test_domain_busy(void)
 {
@@ -208,6 +231,8 @@ static void test_domain_busy(void)
                 g_assert_false(g_ascii_isdigit(*p));
         sd_bus_message_unref(reply);
         g_free(job);
+        assert_busy(own, my_pids[0], false);
+        assert_busy(h.bus, my_pids[0], true);
         g_free(job_run(h.bus, "Unmerge", &(struct what){ .pids = pids, .n_pids = 2 }));
         children_end(c, 2);
         sd_bus_close_unref(own);

@@ -421,6 +421,7 @@ static void test_explanation(void)
         e.rule_file = TEXT("/etc/mergemem/mergememd.conf.d/app.conf");
         e.rule_line = 3;
         e.zero_only = false;
+        e.busy = true;
         e.busy_domain = TEXT("user 34");
         assert_explains(&e,
                 "Process 4711 is app (/usr/bin/app) of user 33, in the unit app.service.\n"
@@ -428,6 +429,16 @@ static void test_explanation(void)
                 "looked at and merged, once it is 10.0s old.\n"
                 "Its pages may meet only those of the trust domain \"user 33\".\n"
                 "KSM keeps no domains apart and is used for another one, \"user 34\":\n"
+                "nothing of this one is merged as long as that is.\n"
+                "It was not looked at yet since the service started.\n");
+        /* Who is not to know. */
+        e.busy_domain = TEXT("");
+        assert_explains(&e,
+                "Process 4711 is app (/usr/bin/app) of user 33, in the unit app.service.\n"
+                "The rule \"app\" (/etc/mergemem/mergememd.conf.d/app.conf, line 3) decides about it: it is "
+                "looked at and merged, once it is 10.0s old.\n"
+                "Its pages may meet only those of the trust domain \"user 33\".\n"
+                "KSM keeps no domains apart and is used for another one:\n"
                 "nothing of this one is merged as long as that is.\n"
                 "It was not looked at yet since the service started.\n");
         e.merge = TEXT("never");
