@@ -3,32 +3,12 @@
 
 #include "lib/elf.h"
 #include "lib/maps.h"
+#include "lib/mmlib.h"
 
 /* Whose memory a range of pages is. mergemem2 gave an anonymous area to the file mapped before it;
  * here the file's program headers say how far that goes. */
 
-enum mm_owner_kind {
-        MM_OWNER_NONE,         /* nobody's: shared, the kernel's, or next to a device; never touched */
-        MM_OWNER_LIBRARY,      /* ELF file other than the program */
-        MM_OWNER_PROGRAM,      /* the file that /proc/PID/exe is */
-        MM_OWNER_FILE,         /* private mapping of some other file, or of a memfd */
-        MM_OWNER_HEAP,         /* [heap] */
-        MM_OWNER_STACK,        /* [stack] */
-        MM_OWNER_THREAD_STACK, /* anonymous, readable and writable, right above a guard: PROT_NONE
-                                  without a file, at most 1 MiB */
-        MM_OWNER_NAMED,        /* [anon:NAME] */
-        MM_OWNER_ANON,         /* all other private anonymous memory */
-        MM_OWNER_KIND_MAX_
-};
-
-/* Which part of an ELF file. */
-enum mm_owner_part {
-        MM_PART_NONE,
-        MM_PART_TEXT,  /* not writable: private pages there come from a debugger or text relocations */
-        MM_PART_RELRO, /* PT_GNU_RELRO: relocated, then made read-only; .got lies here with -z now */
-        MM_PART_DATA,  /* .data, .got.plt: from the file, written since */
-        MM_PART_BSS,   /* anonymous, up to the end of the segment's p_memsz, rounded up to a page */
-};
+#define MM_OWNER_KIND_MAX_ (MM_OWNER_ANON + 1)
 
 struct mm_range {
         uint64_t start, end;    /* bytes, page-aligned */
@@ -55,10 +35,6 @@ typedef int (*mm_elf_lookup_t)(void *userdata, const struct mm_area *area, const
 int mm_owners_assign(const struct mm_areas *areas, const struct mm_file_id *exe,
                      mm_elf_lookup_t lookup, void *userdata,
                      struct mm_range **ret, size_t *ret_n);
-
-/* "library", "program", ...; "data", "bss", ...: for users to read, never translated. */
-const char *mm_owner_kind_name(enum mm_owner_kind kind);
-const char *mm_owner_part_name(enum mm_owner_part part);
 
 /* Whether @name, as a user writes a library's, means the file @path: its base name, with or
  * without what follows ".so" ("libm.so", "libm.so.6", "libm" all mean libm.so.6; "libm" does not
