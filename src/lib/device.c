@@ -239,6 +239,19 @@ int mm_device_advise(struct mm_device *d, struct mergemod_range *ranges, size_t 
         return call_ranges(d, MERGEMOD_ADVISE, ranges, n, flags);
 }
 
+static int call_scan(struct mm_device *d, unsigned long request, struct mergemod_scan *scan, uint64_t *start,
+                     size_t *ret_n)
+{
+        int r;
+
+        r = call(d, request, scan);
+        if (r < 0)
+                return r;
+        *start = scan->start;
+        *ret_n = scan->done;
+        return 0;
+}
+
 int mm_device_scan(struct mm_device *d, uint32_t target, uint32_t flags, uint64_t seed, uint64_t *start,
                    uint64_t end, struct mergemod_page *pages, size_t n, size_t *ret_n)
 {
@@ -251,13 +264,45 @@ int mm_device_scan(struct mm_device *d, uint32_t target, uint32_t flags, uint64_
                 .pages = (uintptr_t) pages,
                 .n_pages = (uint32_t) n,
         };
-        int r;
 
-        r = call(d, MERGEMOD_SCAN, &scan);
-        if (r < 0)
-                return r;
-        *start = scan.start;
-        *ret_n = scan.done;
+        return call_scan(d, MERGEMOD_SCAN, &scan, start, ret_n);
+}
+
+int mm_device_pages(struct mm_device *d, uint32_t target, uint32_t flags, uint64_t *start, uint64_t end,
+                    struct mergemod_page *pages, size_t n, size_t *ret_n)
+{
+        struct mergemod_scan scan = {
+                .target = target,
+                .flags = flags,
+                .start = *start,
+                .end = end,
+                .pages = (uintptr_t) pages,
+                .n_pages = (uint32_t) n,
+        };
+
+        return call_scan(d, MERGEMOD_PAGES, &scan, start, ret_n);
+}
+
+int mm_device_hash(struct mm_device *d, uint32_t target, uint32_t flags, uint64_t seed,
+                   struct mergemod_page *pages, size_t n)
+{
+        size_t done = 0;
+
+        while (done < n) {
+                struct mergemod_scan scan = {
+                        .target = target,
+                        .flags = flags,
+                        .seed = seed,
+                        .pages = (uintptr_t) (pages + done),
+                        .n_pages = (uint32_t) (n - done),
+                };
+                int r;
+
+                r = call(d, MERGEMOD_HASH, &scan);
+                if (r < 0 && r != -EINTR)
+                        return r;
+                done += r < 0 ? 0 : scan.done;
+        }
         return 0;
 }
 

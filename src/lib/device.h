@@ -63,6 +63,14 @@ int mm_device_advise(struct mm_device *d, struct mergemod_range *ranges, size_t 
 int mm_device_scan(struct mm_device *d, uint32_t target, uint32_t flags, uint64_t seed, uint64_t *start,
                    uint64_t end, struct mergemod_page *pages, size_t n, size_t *ret_n);
 
+/* All pages that are there, likewise, without hashes. */
+int mm_device_pages(struct mm_device *d, uint32_t target, uint32_t flags, uint64_t *start, uint64_t end,
+                    struct mergemod_page *pages, size_t n, size_t *ret_n);
+
+/* Hashes the pages at the addresses in @pages, at most MERGEMOD_ELEMENTS_MAX. Each gets its status. */
+int mm_device_hash(struct mm_device *d, uint32_t target, uint32_t flags, uint64_t seed,
+                   struct mergemod_page *pages, size_t n);
+
 int mm_device_stats(struct mm_device *d, struct mergemod_stats *ret);
 
 /* Why there is no device to work with, in words; NULL for what is no such error. */

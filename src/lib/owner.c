@@ -218,7 +218,7 @@ int mm_owners_assign(const struct mm_areas *areas, const struct mm_file_id *exe,
         return 0;
 }
 
-const char *mm_owner_kind_name(enum mm_owner_kind kind)
+_public_ const char *mm_owner_kind_name(enum mm_owner_kind kind)
 {
         static const char *const names[MM_OWNER_KIND_MAX_] = {
                 [MM_OWNER_NONE] = "none",
@@ -235,7 +235,7 @@ const char *mm_owner_kind_name(enum mm_owner_kind kind)
         return (unsigned)kind < ELEMENTSOF(names) ? names[kind] : NULL;
 }
 
-const char *mm_owner_part_name(enum mm_owner_part part)
+_public_ const char *mm_owner_part_name(enum mm_owner_part part)
 {
         static const char *const names[] = {
                 [MM_PART_NONE] = "none",

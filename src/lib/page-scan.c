@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "lib/look.h"
+
+#include <limits.h>
+
+static bool is_valid(const struct mm_hash *hash)
+{
+        if (!hash)
+                return true;
+        return hash->kind >= MM_HASH_NONE && hash->kind <= MM_HASH_FUNCTION &&
+               (hash->kind != MM_HASH_FUNCTION || hash->fn);
+}
+
+static uint64_t huge_start(uint64_t address)
+{
+        return address - address % MM_HUGE_BYTES;
+}
+
+/* Without overflow: the last huge page's place has no end. */
+static uint64_t huge_end(uint64_t address)
+{
+        uint64_t start = huge_start(address);
+
+        if (start == address)
+                return address;
+        return start + MM_HUGE_BYTES - (start > UINT64_MAX - MM_HUGE_BYTES ? MM_PAGE_SIZE : 0);
+}
+
+struct scan {
+        struct mm_target *target;
+        const struct mm_hash *hash;
+        uint64_t start, end; /* what was asked for; a huge page may stick out */
+        struct mm_page_info *pages;
+        size_t n, max;
+};
+
+/* Takes over what was asked for. True when there is no more room, and *@next is where to go on. */
+static bool take(struct scan *s, const struct mm_page_info *found, size_t n, uint64_t *next)
+{
+        for (size_t i = 0; i < n && found[i].address < s->end; i++) {
+                if (found[i].address + found[i].size <= s->start)
+                        continue;
+                if (s->n == s->max) {
+                        *next = MAX(found[i].address, s->start);
+                        return true;
+                }
+                s->pages[s->n++] = found[i];
+        }
+        return false;
+}
+
+static int scan(struct scan *s, uint64_t *ret_next)
+{
+        uint64_t at = huge_start(s->start), end = huge_end(s->end);
+        struct mm_page_info *found = s->target->ctx->look->found;
+
+        while (at < end && s->n < s->max) {
+                size_t n, n_used;
+                ssize_t n_found;
+
+                n_found = mm_look_list(s->target, &at, end, s->hash, found);
+                if (n_found < 0)
+                        return (int) n_found;
+                n = mm_look_fold(s->hash, found, (size_t) n_found, at < end, &n_used);
+                if (n_used < (size_t) n_found)
+                        at = found[n_used].address;
+                if (take(s, found, n, ret_next))
+                        return 0;
+        }
+        *ret_next = MIN(at, s->end);
+        return 0;
+}
+
+_public_ ssize_t mm_target_scan(struct mm_target *t, uint64_t *start, uint64_t end, const struct mm_hash *hash,
+                                struct mm_page_info *pages, size_t n)
+{
+        struct scan s = {
+                .target = t, .hash = hash, .start = *start, .end = end, .pages = pages, .max = n,
+        };
+        uint64_t next;
+        int r;
+
+        if ((*start | end) % MM_PAGE_SIZE != 0 || *start > end || n == 0 || n > SSIZE_MAX || !is_valid(hash))
+                return -EINVAL;
+        if (!t->spans || t->spans_next != *start) {
+                r = mm_look_prepare(t);
+                if (r < 0)
+                        return r;
+        }
+        r = scan(&s, &next);
+        if (r >= 0)
+                r = mm_look_apply(t, hash, pages, s.n);
+        if (r < 0)
+                return r;
+        *start = t->spans_next = next;
+        return (ssize_t) s.n;
+}
+
+/* The huge page around a page that looks like a part of one. */
+static int look_around(struct mm_target *t, const struct mm_hash *hash, struct mm_page_info *page)
+{
+        struct mm_page_info *parts = t->ctx->look->parts;
+        uint64_t start = huge_start(page->address);
+        size_t n_used;
+        int r;
+
+        for (size_t i = 0; i < MM_HUGE_PARTS; i++)
+                parts[i] = (struct mm_page_info) { .address = start + i * MM_PAGE_SIZE };
+        r = mm_look_at(t, hash, parts, MM_HUGE_PARTS);
+        if (r < 0)
+                return r;
+        if (mm_look_fold(hash, parts, MM_HUGE_PARTS, false, &n_used) == 1)
+                *page = parts[0];
+        else
+                page->flags &= ~MM_PAGE_INFO_HUGE;
+        return 0;
+}
+
+static int look(struct mm_target *t, const struct mm_hash *hash, const struct mm_page_info *pages, size_t n,
+                struct mm_page_info *found)
+{
+        const struct mm_page_info *huge = NULL;
+        int r;
+
+        for (size_t i = 0; i < n; i++)
+                found[i] = (struct mm_page_info) {
+                        .address = pages[i].address - pages[i].address % MM_PAGE_SIZE,
+                };
+        r = mm_look_at(t, hash, found, n);
+        for (size_t i = 0; i < n && r >= 0; i++) {
+                if (found[i].status < 0 || !(found[i].flags & MM_PAGE_INFO_HUGE))
+                        continue;
+                if (huge && huge->address == huge_start(found[i].address)) {
+                        found[i] = *huge;
+                        continue;
+                }
+                r = look_around(t, hash, &found[i]);
+                if (found[i].size > MM_PAGE_SIZE)
+                        huge = &found[i];
+        }
+        return r < 0 ? r : mm_look_apply(t, hash, found, n);
+}
+
+_public_ ssize_t mm_target_look(struct mm_target *t, const struct mm_hash *hash, struct mm_page_info *pages,
+                                size_t n)
+{
+        struct mm_page_info *found;
+        size_t n_there = 0;
+        int r;
+
+        if (n > SSIZE_MAX || !is_valid(hash))
+                return -EINVAL;
+        t->spans_next = UINT64_MAX;
+        r = mm_look_prepare(t);
+        if (r < 0)
+                return r;
+        found = t->ctx->look->found;
+        for (size_t i = 0, n_batch; i < n; i += n_batch) {
+                n_batch = MIN(n - i, (size_t) MM_LOOK_PAGES);
+                r = look(t, hash, pages + i, n_batch, found);
+                if (r < 0)
+                        return r;
+                for (size_t k = 0; k < n_batch; k++) {
+                        uint64_t address = pages[i + k].address, content = pages[i + k].hash;
+
+                        pages[i + k] = found[k];
+                        pages[i + k].address = address;
+                        if (found[k].status < 0 || !hash || hash->kind == MM_HASH_NONE)
+                                pages[i + k].hash = content;
+                        n_there += found[k].status == 0;
+                }
+        }
+        return (ssize_t) n_there;
+}
