@@ -8,6 +8,7 @@
 #include "lib/hash.h"
 #include "lib/inject.h"
 #include "lib/ksm.h"
+#include "lib/merger.h"
 #include "lib/owner.h"
 #include "lib/scan.h"
 #include "lib/vmflags.h"

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/worker-child.h"
 
-/* Elements for one call of mergemod: a fraction of a second, so that a job can be cancelled and the
- * service hears of us. Whole groups, unless one is larger than that. */
-#define CALL_ELEMENTS 2048U
-
 /* Pages that are given back in one call. */
 #define UNMERGE_PAGES 4096U
 
@@ -13,23 +9,9 @@
 
 struct merging {
         struct worker_child *w;
-        struct mm_device *device;
-        struct mm_device_domain domain;
-        enum mergemod_huge huge;
-        size_t n;
-        uint32_t n_groups;
+        struct mm_merger *merger;
         uint64_t refused[ERRORS_MAX]; /* by error */
-        struct mergemod_element *again; /* that were not ready, for a second try */
-        size_t n_again, again_allocated;
-        struct mergemod_element elements[CALL_ELEMENTS];
 };
-
-static void merging_free(struct merging *m)
-{
-        free(m->again);
-        free(m);
-}
-DEFINE_CLEANUP_FUNC(struct merging *, merging_free)
 
 int worker_child_device(struct worker_child *w, struct mm_device **ret)
 {
@@ -49,23 +31,6 @@ static void refuse(struct merging *m, int error)
         m->refused[-error < ERRORS_MAX ? -error : EINVAL]++;
 }
 
-static int keep_for_later(struct merging *m, const struct mergemod_element *e)
-{
-        struct mergemod_element *again;
-
-        if (m->n_again >= m->again_allocated) {
-                size_t allocated = MAX(m->again_allocated * 2, (size_t) 256);
-
-                again = reallocarray(m->again, allocated, sizeof(*again));
-                if (!again)
-                        return -ENOMEM;
-                m->again = again;
-                m->again_allocated = allocated;
-        }
-        m->again[m->n_again++] = *e;
-        return 0;
-}
-
 static int send_merged(struct merging *m, const struct mergemod_merge *sum, uint64_t next)
 {
         union worker_packet row;
@@ -78,46 +43,29 @@ static int send_merged(struct merging *m, const struct mergemod_merge *sum, uint
 }
 
 /* Another program has taken its place: next time it is attached anew. */
-static void forget(struct merging *m, uint32_t attached)
+static void on_gone(void *userdata, uint32_t target)
 {
+        struct merging *m = userdata;
         struct round *r = &m->w->round;
 
-        mm_device_detach(m->device, attached);
-        for (size_t i = m->n_again; i-- > 0;)
-                if (m->again[i].target == attached)
-                        m->again[i] = m->again[--m->n_again];
         for (size_t i = 0; i < r->n_targets; i++)
-                if (r->targets[i].attached == attached) {
+                if (r->targets[i].attached == target) {
                         r->targets[i].attached = 0;
                         r->targets[i].attach_error = -ESRCH;
                 }
 }
 
-/* @last: what is not ready now is refused. */
-static int merge_elements(struct merging *m, bool last)
+static int on_merged(void *userdata, const struct mergemod_element *elements, size_t n,
+                     const struct mergemod_merge *sum)
 {
-        struct mergemod_merge sum;
+        struct merging *m = userdata;
         int r;
 
-        if (m->n == 0)
-                return 0;
-        r = mm_device_merge(m->device, &m->domain, m->huge, m->elements, m->n, &sum);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < m->n; i++) {
-                const struct mergemod_element *e = &m->elements[i];
-
-                if (e->status == -EAGAIN && !last && keep_for_later(m, e) >= 0)
-                        continue;
-                if (e->status == -ESRCH && (i + 1 == m->n || m->elements[i + 1].target != e->target))
-                        forget(m, e->target);
-                if (e->status < 0)
-                        refuse(m, e->status);
-        }
-        m->w->n_pages += m->n;
-        m->n = 0;
-        m->n_groups = 0;
-        r = send_merged(m, &sum, 0);
+        for (size_t i = 0; i < n; i++)
+                if (elements[i].status < 0)
+                        refuse(m, elements[i].status);
+        m->w->n_pages += n;
+        r = send_merged(m, sum, 0);
         return r < 0 ? r : worker_child_tick(m->w);
 }
 
@@ -127,7 +75,7 @@ static int attach(struct merging *m, struct round_target *t, uint32_t *ret)
         int r;
 
         if (t->attached == 0 && t->attach_error == 0) {
-                r = mm_device_attach(m->device, t->pid, t->start_ticks, t->dir_fd, &t->attached);
+                r = mm_device_attach(m->w->device, t->pid, t->start_ticks, t->dir_fd, &t->attached);
                 t->attach_error = r;
         }
         *ret = t->attached;
@@ -144,35 +92,16 @@ static int add_record(struct merging *m, struct round_target *t, const struct mm
                 refuse(m, r);
                 return 0;
         }
-        if (m->n == CALL_ELEMENTS) {
-                r = merge_elements(m, false);
-                if (r < 0)
-                        return r;
-                /* The rest of the group is one of its own to mergemod, which finds the frame. */
-                m->n_groups = 1;
-        }
-        m->elements[m->n++] = (struct mergemod_element) {
-                .address = (uint64_t) record->page * MM_PAGE_SIZE,
-                .target = target,
-                .group = m->n_groups - 1,
-        };
-        return 0;
+        return mm_merger_add(m->merger, target, (uint64_t) record->page * MM_PAGE_SIZE);
 }
 
 static int add_group(struct merging *m, const struct worker_merge *call, const struct mm_record *records,
                      size_t n)
 {
         struct round *r = &m->w->round;
-        size_t n_before;
-        int k = 0;
+        int k;
 
-        if (m->n > 0 && m->n + n > CALL_ELEMENTS) {
-                k = merge_elements(m, false);
-                if (k < 0)
-                        return k;
-        }
-        n_before = m->n;
-        m->n_groups++;
+        k = mm_merger_begin_group(m->merger, n);
         for (size_t i = 0; i < n && k >= 0; i++) {
                 struct round_target *t;
 
@@ -182,24 +111,7 @@ static int add_group(struct merging *m, const struct worker_merge *call, const s
                 if (t && (call->every_domain || t->domain == call->domain))
                         k = add_record(m, t, &records[i]);
         }
-        /* Nothing of it is left: numbers of groups stay below those of elements. */
-        if (m->n == n_before)
-                m->n_groups--;
         return k;
-}
-
-static int merge_again(struct merging *m)
-{
-        int r = 0;
-
-        /* The frames of their groups are there by now, and are found by what is in them. */
-        for (size_t i = 0; i < m->n_again && r >= 0; i++) {
-                m->again[i].group = m->n_groups++;
-                m->elements[m->n++] = m->again[i];
-                if (m->n == CALL_ELEMENTS)
-                        r = merge_elements(m, true);
-        }
-        return r < 0 ? r : merge_elements(m, true);
 }
 
 static int merge_groups(struct merging *m, const struct worker_merge *call)
@@ -210,7 +122,7 @@ static int merge_groups(struct merging *m, const struct worker_merge *call)
         int k = 0;
 
         /* Numbers of those that have ended may be others' from now on. */
-        mm_device_sweep(m->device);
+        mm_device_sweep(m->w->device);
         for (size_t i = 0; i < r->n_targets; i++) {
                 r->targets[i].attached = 0;
                 r->targets[i].attach_error = 0;
@@ -226,9 +138,7 @@ static int merge_groups(struct merging *m, const struct worker_merge *call)
                 k = add_group(m, call, items + i, next - i);
         }
         if (k >= 0)
-                k = merge_elements(m, false);
-        if (k >= 0)
-                k = merge_again(m);
+                k = mm_merger_finish(m->merger);
         if (k >= 0 && next > 0 && next < n)
                 k = send_merged(m, &(struct mergemod_merge) {}, next);
         return k;
@@ -254,26 +164,27 @@ static int send_refused(struct merging *m)
 
 int round_merge(struct worker_child *w, const struct worker_merge *call, int cgroup_fd)
 {
-        _cleanup_(merging_freep) struct merging *m = NULL;
-        int r, k;
-
-        if (!w->round.scan_ready)
-                return -EINVAL;
-        m = calloc(1, sizeof(*m));
-        if (!m)
-                return -ENOMEM;
-        m->w = w;
-        m->domain = (struct mm_device_domain) {
+        static const struct mm_merger_events events = { .merged = on_merged, .gone = on_gone };
+        const struct mm_device_domain domain = {
                 .kind = call->kind,
                 .cgroup_fd = MAX(cgroup_fd, -1),
                 .zero_only = call->zero_only,
         };
-        m->huge = call->huge;
-        r = worker_child_device(w, &m->device);
+        _cleanup_(mm_merger_freep) struct mm_merger *merger = NULL;
+        struct mm_device *device;
+        struct merging m = { .w = w };
+        int r, k;
+
+        if (!w->round.scan_ready)
+                return -EINVAL;
+        r = worker_child_device(w, &device);
+        if (r >= 0)
+                r = mm_merger_new(device, &domain, call->huge, &events, &m, &merger);
         if (r < 0)
                 return r;
-        r = merge_groups(m, call);
-        k = send_refused(m);
+        m.merger = merger;
+        r = merge_groups(&m, call);
+        k = send_refused(&m);
         return r < 0 ? r : k;
 }
 

@@ -1,67 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/rules.h"
 #include "daemon/worker-child.h"
-#include "lib/vmflags.h"
+#include "lib/ranges.h"
 #include "shared/pattern.h"
-
-/* Everything that is known of one process while it is looked at. */
-struct look {
-        struct mm_areas areas;
-        struct mm_vmflags *flags;
-        size_t n_flags;
-        struct mm_range *ranges;
-        size_t n_ranges;
-};
-
-static void look_done(struct look *l)
-{
-        mm_areas_done(&l->areas);
-        free(l->flags);
-        free(l->ranges);
-}
-
-struct elf_lookup {
-        struct mm_elf_cache *cache;
-        int dir_fd;
-};
-
-static int lookup_elf(void *userdata, const struct mm_area *area, const struct mm_elf **ret)
-{
-        struct elf_lookup *l = userdata;
-        struct mm_elf elf;
-        int r;
-
-        r = mm_elf_cache_get(l->cache, &area->file, ret);
-        if (r == 0) {
-                r = mm_elf_read_mapped(l->dir_fd, area->start, area->end, &elf);
-                if (r == -ENOMEM)
-                        return r;
-                r = mm_elf_cache_put(l->cache, &area->file, r < 0 ? NULL : &elf);
-                if (r < 0)
-                        return r;
-                r = mm_elf_cache_get(l->cache, &area->file, ret);
-        }
-        if (r < 0)
-                return r;
-        return *ret ? 1 : 0;
-}
-
-static int look(struct mm_elf_cache *cache, int dir_fd, const struct mm_file_id *exe, bool flags,
-                struct look *ret)
-{
-        struct elf_lookup lookup = { .cache = cache, .dir_fd = dir_fd };
-        int r;
-
-        r = mm_areas_read(dir_fd, &ret->areas);
-        if (r < 0)
-                return r;
-        if (flags) {
-                r = mm_vmflags_read(dir_fd, &ret->flags, &ret->n_flags);
-                if (r < 0)
-                        return r;
-        }
-        return mm_owners_assign(&ret->areas, exe, lookup_elf, &lookup, &ret->ranges, &ret->n_ranges);
-}
 
 static bool owner_is_looked_at(const struct round *r, uint8_t owner)
 {
@@ -280,12 +221,12 @@ static int scan_piece(struct scanning *s, const struct mm_range *range, const st
         return MAX(k, 0);
 }
 
-static int scan_ranges(struct scanning *s, const struct look *l)
+static int scan_ranges(struct scanning *s, const struct mm_ranges *l)
 {
         size_t next = 0;
 
-        for (size_t i = 0; i < l->n_ranges; i++) {
-                const struct mm_range *range = &l->ranges[i];
+        for (size_t i = 0; i < l->n; i++) {
+                const struct mm_range *range = &l->items[i];
 
                 if (range->end <= s->t->from || !owner_is_looked_at(&s->w->round, range->owner) ||
                     !match_libraries(&s->w->round, range, &s->t->other_rules, s->seen, &s->row->forbidden))
@@ -305,7 +246,7 @@ static int scan_ranges(struct scanning *s, const struct look *l)
 
 static int scan_target(struct scanning *s, int dir_fd)
 {
-        _cleanup_(look_done) struct look l = {};
+        _cleanup_(mm_ranges_done) struct mm_ranges l = {};
         int r;
 
         /* The memory first, its map afterwards: if the process execs in between, the memory is the
@@ -313,7 +254,7 @@ static int scan_target(struct scanning *s, int dir_fd)
         r = mm_scan_target_open(dir_fd, s->t->index, s->t->domain, &s->memory);
         if (r < 0)
                 return r;
-        r = look(s->w->round.elf_cache, dir_fd, &s->t->exe, true, &l);
+        r = mm_ranges_read(s->w->round.elf_cache, dir_fd, &s->t->exe, true, &l);
         if (r >= 0)
                 r = scan_ranges(s, &l);
         mm_scan_target_done(&s->memory);
@@ -390,7 +331,7 @@ int round_list(struct worker_child *w, const struct worker_target *t, int dir_fd
 {
         _cleanup_(mm_elf_cache_freep) struct mm_elf_cache *cache = NULL;
         _cleanup_(mm_pagemap_freep) struct mm_pagemap *pagemap = NULL;
-        _cleanup_(look_done) struct look l = {};
+        _cleanup_(mm_ranges_done) struct mm_ranges l = {};
         int r;
 
         r = mm_elf_cache_new(&cache);
@@ -399,12 +340,12 @@ int round_list(struct worker_child *w, const struct worker_target *t, int dir_fd
         r = mm_pagemap_open(dir_fd, &pagemap);
         if (r < 0)
                 return r;
-        r = look(cache, dir_fd, &t->exe, false, &l);
+        r = mm_ranges_read(cache, dir_fd, &t->exe, false, &l);
         if (r < 0)
                 return r;
 
-        for (size_t i = 0; i < l.n_ranges; i++) {
-                const struct mm_range *range = &l.ranges[i];
+        for (size_t i = 0; i < l.n; i++) {
+                const struct mm_range *range = &l.items[i];
                 union worker_packet row;
                 uint64_t n_pages = 0;
 

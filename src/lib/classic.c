@@ -46,9 +46,9 @@ int mm_classic_open_target(pid_t pid, struct mm_target **ret)
         return r < 0 ? r : mm_target_new_from_pid(ctx, pid, 0, ret);
 }
 
-/* Page infos of [@start, @end), of whole pages. @ret_next: the first page not examined, 0 if there is none. */
-static ssize_t get_page_infos(struct mm_target *t, uint64_t start, uint64_t end, MPAGEINFO *infos, size_t nel,
-                              uint64_t *ret_next)
+/* Page infos of whole pages. *@ret_next: the first page not examined, 0 if there is none. */
+static ssize_t get_page_infos(struct mm_target *t, uint64_t start, uint64_t end, MPAGEINFO *infos,
+                              size_t nel, uint64_t *ret_next)
 {
         struct mm_page_info pages[128];
         size_t n_done = 0;
@@ -105,8 +105,8 @@ static ssize_t getpageinfos(pid_t pid, uint64_t start, uint64_t end, MPAGEINFO *
         return n;
 }
 
-_public_ ssize_t m_getpageinfos(pid_t pid, const void *start, const void *end, MPAGEINFO *pageinfos, size_t nel,
-                                const void **contp)
+_public_ ssize_t m_getpageinfos(pid_t pid, const void *start, const void *end, MPAGEINFO *pageinfos,
+                                size_t nel, const void **contp)
 {
         return mm_classic_result(
                 getpageinfos(pid, (uintptr_t) start, (uintptr_t) end, pageinfos, nel, contp));

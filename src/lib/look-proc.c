@@ -137,7 +137,7 @@ static int walk(struct mm_target *t, uint64_t *at, uint64_t end, struct found *f
                 *at = next;
                 n_empty = f->slice_empty ? n_empty + 1 : 0;
                 if (n_empty == EMPTY_SLICES_MAX) {
-                        mm_ctx_debug(t->ctx, "process %d: given up at %#llx of an area that is all but empty",
+                        mm_ctx_debug(t->ctx, "process %d: an area given up at %#llx, all but empty",
                                      (int) t->process.pid, (unsigned long long) next);
                         r = 0;
                         break;

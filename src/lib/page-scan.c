@@ -7,7 +7,7 @@ static bool is_valid(const struct mm_hash *hash)
 {
         if (!hash)
                 return true;
-        return hash->kind >= MM_HASH_NONE && hash->kind <= MM_HASH_FUNCTION &&
+        return (unsigned) hash->kind <= MM_HASH_FUNCTION &&
                (hash->kind != MM_HASH_FUNCTION || hash->fn);
 }
 
@@ -71,13 +71,13 @@ static int scan(struct scan *s, uint64_t *ret_next)
         return 0;
 }
 
-_public_ ssize_t mm_target_scan(struct mm_target *t, uint64_t *start, uint64_t end, const struct mm_hash *hash,
-                                struct mm_page_info *pages, size_t n)
+_public_ ssize_t mm_target_scan(struct mm_target *t, uint64_t *start, uint64_t end,
+                                const struct mm_hash *hash, struct mm_page_info *pages, size_t n)
 {
         struct scan s = {
                 .target = t, .hash = hash, .start = *start, .end = end, .pages = pages, .max = n,
         };
-        uint64_t next;
+        uint64_t next = 0;
         int r;
 
         if ((*start | end) % MM_PAGE_SIZE != 0 || *start > end || n == 0 || n > SSIZE_MAX || !is_valid(hash))

@@ -221,7 +221,7 @@ int mm_target_read_spans(struct mm_target *t, bool refused)
         return 0;
 }
 
-int mm_target_attach(struct mm_target *t, struct mm_device **ret_device, uint32_t *ret)
+static int attach(struct mm_target *t, struct mm_device **ret_device, uint32_t *ret)
 {
         struct mm_device *device;
         int r;
@@ -264,12 +264,12 @@ int mm_target_call(struct mm_target *t, mm_target_call_t call, void *argument)
         uint32_t number;
         int r;
 
-        r = mm_target_attach(t, &device, &number);
+        r = attach(t, &device, &number);
         if (r < 0)
                 return r;
         r = call(device, number, argument);
         if (r == -ESRCH && mm_target_forget(t)) {
-                r = mm_target_attach(t, &device, &number);
+                r = attach(t, &device, &number);
                 if (r < 0)
                         return r;
                 r = call(device, number, argument);
@@ -277,4 +277,20 @@ int mm_target_call(struct mm_target *t, mm_target_call_t call, void *argument)
         if (r >= 0)
                 t->met = true;
         return r;
+}
+
+static int probe(struct mm_device *device, uint32_t target, void *unused)
+{
+        struct mergemod_page page = {};
+
+        return mm_device_hash(device, target, 0, 0, &page, 1);
+}
+
+int mm_target_meet(struct mm_target *t, struct mm_device **ret_device, uint32_t *ret)
+{
+        int r = 0;
+
+        if (!t->met || t->gone)
+                r = mm_target_call(t, probe, NULL);
+        return r < 0 ? r : attach(t, ret_device, ret);
 }

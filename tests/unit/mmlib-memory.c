@@ -18,7 +18,8 @@ static void cut(uint8_t *p, size_t size)
 static uint8_t *map(size_t size, size_t alignment)
 {
         size_t whole = size + 2 * alignment;
-        uint8_t *p = mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), *memory;
+        int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+        uint8_t *p = mmap(NULL, whole, PROT_NONE, flags, -1, 0), *memory;
 
         g_assert_true(p != MAP_FAILED);
         memory = (uint8_t *) (((uintptr_t) p + alignment) / alignment * alignment);

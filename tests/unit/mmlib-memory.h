@@ -2,8 +2,8 @@
 #pragma once
 
 #include <glib.h>
-#include <mmlib.h>
 
+#include "lib/mmlib.h"
 #include "test-util.h"
 
 /* Processes whose memory is known page by page, for tests of the public library. */

@@ -53,7 +53,8 @@ static void test_fields(struct fixture *f, const void *unused)
         g_assert_cmpint(m_hashpages(f->pid, infos, N, NULL), ==, N);
         for (size_t i = 0; i < N; i++) {
                 g_assert_true(infos[i].v_addr == f->memory + i * PAGE);
-                g_assert_cmpuint((uintptr_t) infos[i].p_addr, ==, memory_frame(f->pid, infos[i].v_addr) * PAGE);
+                g_assert_cmpuint((uintptr_t) infos[i].p_addr, ==,
+                                 memory_frame(f->pid, infos[i].v_addr) * PAGE);
                 g_assert_cmpuint(infos[i].count, ==, 1);
                 /* Two of each. */
                 for (size_t k = 0; k < i; k++)
@@ -64,10 +65,11 @@ static void test_fields(struct fixture *f, const void *unused)
 /* "The page containing the virtual address". */
 static void test_containing_page(struct fixture *f, const void *unused)
 {
-        MPAGEINFO infos[2] = { { .v_addr = f->memory + 6 * PAGE }, { .v_addr = f->memory + 6 * PAGE + 4095 } };
+        const uint8_t *page = f->memory + 6 * PAGE;
+        MPAGEINFO infos[2] = { { .v_addr = page }, { .v_addr = page + PAGE - 1 } };
 
         g_assert_cmpint(m_hashpages(f->pid, infos, 2, NULL), ==, 2);
-        g_assert_true(infos[1].v_addr == f->memory + 6 * PAGE + 4095);
+        g_assert_true(infos[1].v_addr == page + PAGE - 1);
         g_assert_true(infos[0].p_addr == infos[1].p_addr);
         g_assert_cmpuint(infos[0].hash, ==, infos[1].hash);
 }
@@ -195,11 +197,12 @@ static void test_word_alignment(void)
         for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
                 uint8_t copy[PAGE] __attribute__((aligned(16)));
                 const uint8_t *odd = data + sizeof(long);
+                size_t size = sizes[i];
 
-                memcpy(copy, odd, sizes[i]);
-                g_assert_cmpuint(m_libhash_addrothalf(odd, sizes[i]), ==, m_libhash_addrothalf(copy, sizes[i]));
-                g_assert_cmpuint(m_libhash_sample(odd, sizes[i]), ==, m_libhash_sample(copy, sizes[i]));
-                g_assert_cmpuint(m_libhash_xxh64(odd, sizes[i]), ==, m_libhash_xxh64(copy, sizes[i]));
+                memcpy(copy, odd, size);
+                g_assert_cmpuint(m_libhash_addrothalf(odd, size), ==, m_libhash_addrothalf(copy, size));
+                g_assert_cmpuint(m_libhash_sample(odd, size), ==, m_libhash_sample(copy, size));
+                g_assert_cmpuint(m_libhash_xxh64(odd, size), ==, m_libhash_xxh64(copy, size));
         }
 }
 
@@ -362,6 +365,7 @@ static const struct fixture *shared;
 static void *hash_often(void *userdata)
 {
         hash_function own = GPOINTER_TO_SIZE(userdata) % 2 == 0 ? m_hash_xxh64 : m_libhash_addrothalf;
+        const uint8_t *end = shared->memory + N * PAGE;
         uintptr_t n_wrong = 0;
 
         for (size_t round = 0; round < 20; round++) {
@@ -370,7 +374,7 @@ static void *hash_often(void *userdata)
 
                 list(shared, infos);
                 if (m_set_hash_default(own) != 0 || m_hashpages(shared->pid, infos, N, own) != N ||
-                    m_getpageinfos(shared->pid, shared->memory, shared->memory + N * PAGE, all, N, &cont) != N)
+                    m_getpageinfos(shared->pid, shared->memory, end, all, N, &cont) != N)
                         return (void *) -1;
                 for (size_t i = 0; i < N; i++) {
                         uint8_t page[PAGE];
