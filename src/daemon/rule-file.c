@@ -3,10 +3,8 @@
 #include <sys/stat.h>
 
 #include "daemon/rule-file.h"
+#include "shared/file.h"
 #include "shared/macro.h"
-
-/* Not read as a drop-in if it stays behind. */
-#define NEW_NAME ".new"
 
 /* The directory of @path, and the name in it. */
 static int open_parent(const char *path, bool make, const char **ret_name)
@@ -30,39 +28,16 @@ static int open_parent(const char *path, bool make, const char **ret_name)
         return fd;
 }
 
-static int write_all(int fd, const char *text)
-{
-        for (size_t left = strlen(text); left > 0;) {
-                ssize_t n = write(fd, text, left);
-
-                if (n < 0)
-                        return -errno;
-                text += n;
-                left -= (size_t) n;
-        }
-        return fchmod(fd, 0644) < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
 int rule_file_write(const char *path, const char *text)
 {
-        _cleanup_(closep) int dir_fd = -EBADF, fd = -EBADF;
+        _cleanup_(closep) int dir_fd = -EBADF;
         const char *name;
-        int r;
 
         dir_fd = open_parent(path, true, &name);
         if (dir_fd < 0)
                 return dir_fd;
-        fd = openat(dir_fd, NEW_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-        if (fd < 0)
-                return -errno;
-        r = write_all(fd, text);
-        if (r >= 0 && renameat(dir_fd, NEW_NAME, dir_fd, name) < 0)
-                r = -errno;
-        if (r < 0) {
-                (void) unlinkat(dir_fd, NEW_NAME, 0);
-                return r;
-        }
-        return fsync(dir_fd) < 0 ? -errno : 0;
+        /* What stays behind of it if that fails begins with a dot, and is no drop-in. */
+        return file_replace(dir_fd, name, text, strlen(text), 0644, true);
 }
 
 int rule_file_remove(const char *path)
