@@ -111,17 +111,22 @@ int backoff_looked(struct backoff *b, const struct backoff_process *p, uint64_t 
         }
         e->seen = true;
         e->family = p->family;
+        e->group = p->group;
         e->size_bytes = p->size_bytes;
         e->level = gained ? 0 : (uint8_t) MIN(e->level + 1U, BACKOFF_LEVEL_MAX);
         e->next_round = ((round >> e->level) + 1U) << e->level;
         return 0;
 }
 
-void backoff_wake(struct backoff *b, uint64_t family, uint64_t round)
+void backoff_wake(struct backoff *b, const struct backoff_process *newcomer, uint64_t round)
 {
-        for (size_t i = 0; i < b->n_allocated; i++)
-                if (b->entries[i].pid != 0 && b->entries[i].family == family)
-                        b->entries[i].next_round = MIN(b->entries[i].next_round, round);
+        for (size_t i = 0; i < b->n_allocated; i++) {
+                struct backoff_entry *e = &b->entries[i];
+
+                if (e->pid != 0 && (e->family == newcomer->family ||
+                                    (e->group != 0 && e->group == newcomer->group)))
+                        e->next_round = MIN(e->next_round, round);
+        }
 }
 
 void backoff_sweep(struct backoff *b)

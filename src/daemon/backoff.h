@@ -26,6 +26,7 @@ struct backoff_entry {
         bool seen; /* since the last sweep */
         uint64_t start_ticks;
         uint64_t family;     /* what newcomers have in common with it, such as the program */
+        uint64_t group;      /* or this, such as the layout; 0: none */
         uint64_t size_bytes; /* of its private memory, when it was looked at */
         uint64_t next_round;
 };
@@ -42,6 +43,7 @@ struct backoff_process {
         uint64_t start_ticks;
         uint64_t family;
         uint64_t size_bytes;
+        uint64_t group; /* 0: none */
 };
 
 void backoff_done(struct backoff *b);
@@ -56,9 +58,9 @@ bool backoff_knows(const struct backoff *b, const struct backoff_process *p);
 /* It was looked at in @round, and that has @gained something or not. 0, or -ENOMEM; -ENOBUFS when full. */
 int backoff_looked(struct backoff *b, const struct backoff_process *p, uint64_t round, bool gained);
 
-/* Somebody new has come to @family: those it could gain with are looked at in @round once, and then as
- * often as before. */
-void backoff_wake(struct backoff *b, uint64_t family, uint64_t round);
+/* @newcomer has come to its family and group: those it could gain with are looked at in @round once, and
+ * then as often as before. */
+void backoff_wake(struct backoff *b, const struct backoff_process *newcomer, uint64_t round);
 
 /* Forgets who was not seen since the last sweep. */
 void backoff_sweep(struct backoff *b);

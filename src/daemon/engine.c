@@ -42,7 +42,7 @@ static void arm(struct engine_rule *r)
         if (next == SCHEDULE_NEVER)
                 next = now + POWER_POLL_USEC;
         (void) sd_event_source_set_time(r->timer, next);
-        (void) sd_event_source_set_time_accuracy(r->timer, schedule_slack_usec(&r->schedule));
+        (void) sd_event_source_set_time_accuracy(r->timer, schedule_slack_usec(next, now));
         (void) sd_event_source_set_enabled(r->timer, SD_EVENT_ONESHOT);
 }
 

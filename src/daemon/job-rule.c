@@ -77,8 +77,7 @@ static bool is_meant(struct job *j, const struct rule *rule, const struct rule *
                 return false;
         age = age_usec(s->process);
         if (age < rule->min_age_usec) {
-                j->rule->schedule.born_usec =
-                        MAX(j->rule->schedule.born_usec, clock_usec(CLOCK_MONOTONIC) - age);
+                schedule_born(&j->rule->schedule, clock_usec(CLOCK_MONOTONIC) - age);
                 return false;
         }
         return true;
@@ -166,7 +165,7 @@ static bool choose(struct job *j)
 
         for (size_t i = 0; i < j->n_targets; i++)
                 if (j->targets[i].selected && !backoff_knows(b, &j->targets[i].known))
-                        backoff_wake(b, j->targets[i].known.family, j->round);
+                        backoff_wake(b, &j->targets[i].known, j->round);
         j->n_expected_pages = 0;
         for (size_t i = 0; i < j->n_targets; i++) {
                 struct job_target *t = &j->targets[i];

@@ -17,19 +17,19 @@ uint64_t schedule_spread(const char *name, uint64_t interval_usec)
         return interval_usec > 0 ? hash_name(name) % interval_usec : 0;
 }
 
+void schedule_born(struct schedule *s, uint64_t born_usec)
+{
+        s->born_usec = MAX(s->born_usec, born_usec);
+}
+
 /* When nothing is the matter. */
 static uint64_t regular(const struct schedule *s)
 {
-        uint64_t next, grown;
+        uint64_t next = s->last_usec > 0 ? s->last_usec + s->interval_usec : s->begun_usec + s->spread_usec;
+        uint64_t grown = s->born_usec + s->min_age_usec;
 
-        if (s->last_usec == 0)
-                return s->begun_usec + s->spread_usec;
-        next = s->last_usec + s->interval_usec;
         /* Who was too young is looked at as soon as he is not. */
-        grown = s->born_usec + s->min_age_usec;
-        if (s->born_usec > 0 && grown > s->last_usec)
-                next = MIN(next, grown);
-        return next;
+        return s->born_usec > 0 && grown > s->last_usec ? MIN(next, grown) : next;
 }
 
 /* Whether work that was due at @due_usec is to wait for the CPUs. */
@@ -74,7 +74,7 @@ uint64_t schedule_yield_usec(unsigned n)
         return MIN(usec, SCHEDULE_YIELD_MAX_USEC);
 }
 
-uint64_t schedule_slack_usec(const struct schedule *s)
+uint64_t schedule_slack_usec(uint64_t next_usec, uint64_t now_usec)
 {
-        return s->interval_usec / SCHEDULE_SLACK_PART;
+        return (next_usec - now_usec) / SCHEDULE_SLACK_PART;
 }

@@ -8,7 +8,7 @@
 
 #define SCHEDULE_NEVER UINT64_MAX
 
-/* How much of an interval the kernel may add, to wake up once for several timers. */
+/* How much of the time until a turn the kernel may add, to wake up once for several timers. */
 #define SCHEDULE_SLACK_PART 8U
 /* Under memory pressure rules come four times as often. */
 #define SCHEDULE_HURRY_PART 4U
@@ -34,8 +34,11 @@ struct schedule {
         uint64_t begun_usec;  /* when the rule came into force */
         uint64_t spread_usec; /* so much later is its first turn: see schedule_spread() */
         uint64_t last_usec;   /* when its last turn began; 0: none yet */
-        uint64_t born_usec;   /* of the youngest process that was left for being too young; 0: none */
+        uint64_t born_usec;   /* of the youngest process known that is too young; 0: none */
 };
+
+/* There is a process, born then, that is to be looked at as soon as it is old enough. */
+void schedule_born(struct schedule *s, uint64_t born_usec);
 
 /* Where in its interval the rule @name begins, so that rules do not all come at once. The same for the same
  * name and interval. */
@@ -53,5 +56,5 @@ uint64_t schedule_resume(const struct schedule *s, const struct conditions *c, u
 #define SCHEDULE_YIELD_MAX_USEC (3600ULL * 1000U * 1000U)
 uint64_t schedule_yield_usec(unsigned n);
 
-/* By how much the timer may be late. */
-uint64_t schedule_slack_usec(const struct schedule *s);
+/* By how much a timer may be late that is set @now_usec for @next_usec. */
+uint64_t schedule_slack_usec(uint64_t next_usec, uint64_t now_usec);

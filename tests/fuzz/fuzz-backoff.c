@@ -47,6 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         .start_ticks = 5,
                         .family = pid % 4U,
                         .size_bytes = 1000U + data[i] / 8U * 50U,
+                        .group = pid % 3U,
                 };
 
                 switch (data[i] % 8U) {
@@ -62,9 +63,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         }
                         break;
                 case 2:
-                        backoff_wake(&b, p.family, round);
-                        for (unsigned k = pid % 4U; k < PIDS; k += 4)
-                                all[k].next_round = MIN(all[k].next_round, round);
+                        backoff_wake(&b, &p, round);
+                        for (unsigned k = 0; k < PIDS; k++)
+                                if (k % 4U == pid % 4U || (p.group > 0 && k % 3U == p.group))
+                                        all[k].next_round = MIN(all[k].next_round, round);
                         break;
                 case 3:
                 case 4:

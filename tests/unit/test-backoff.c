@@ -112,13 +112,41 @@ static void test_wakes(void)
         first = look(&b, &p, 0, 129, false);
         second = look(&b, &other, 0, 129, false);
         g_assert_false(backoff_due(&b, &p, 130));
-        backoff_wake(&b, 7, 130);
+        backoff_wake(&b, &(struct backoff_process) { .pid = 3, .family = 7 }, 130);
         g_assert_true(backoff_due(&b, &p, 130));
         g_assert_false(backoff_due(&b, &other, 130));
         /* Once: the rest is as before. */
         g_assert_cmpint(backoff_looked(&b, &p, 130, false), ==, 0);
         after = look(&b, &p, 131, 131 + 10 * LIMIT, false);
         g_assert_cmpuint(after->len, ==, 10);
+        backoff_done(&b);
+}
+
+/* Two programs with one layout, a third without any. */
+static void test_wakes_group(void)
+{
+        struct backoff_process p[3] = { process(1), process(2), process(3) };
+        struct backoff_process newcomer = { .pid = 4, .family = 90, .group = 5 };
+        struct backoff b = {};
+
+        for (unsigned i = 0; i < G_N_ELEMENTS(p); i++) {
+                g_autoptr(GArray) rounds = NULL;
+
+                p[i].family = 80 + i;
+                p[i].group = i < 2 ? 5 : 0;
+                rounds = look(&b, &p[i], 0, 129, false);
+        }
+        backoff_wake(&b, &newcomer, 130);
+        g_assert_true(backoff_due(&b, &p[0], 130));
+        g_assert_true(backoff_due(&b, &p[1], 130));
+        g_assert_false(backoff_due(&b, &p[2], 130));
+        /* No layout is none that two have in common. */
+        newcomer.group = 0;
+        for (unsigned i = 0; i < 2; i++)
+                g_assert_cmpint(backoff_looked(&b, &p[i], 130, false), ==, 0);
+        backoff_wake(&b, &newcomer, 131);
+        for (unsigned i = 0; i < G_N_ELEMENTS(p); i++)
+                g_assert_false(backoff_due(&b, &p[i], 131));
         backoff_done(&b);
 }
 
@@ -178,6 +206,7 @@ int main(int argc, char *argv[])
         g_test_add_func("/backoff/aligned", test_aligned);
         g_test_add_func("/backoff/changes", test_changes);
         g_test_add_func("/backoff/wakes", test_wakes);
+        g_test_add_func("/backoff/wakes-group", test_wakes_group);
         g_test_add_func("/backoff/sweep", test_sweep);
         g_test_add_func("/backoff/bounded", test_bounded);
         return g_test_run();

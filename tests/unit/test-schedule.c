@@ -23,6 +23,9 @@ static void test_table(void)
                 /* A rule that came at 1000, every 60 s from 7 s on, for processes of 10 s. */
                 { "first turn", &calm, 0, 0, 1000, 1007, true },
                 { "first turn is late", &calm, 0, 0, 1100, 1100, true },
+                { "first turn, for one that is known", &calm, 0, 992, 1000, 1002, true },
+                { "first turn, before he is old enough", &calm, 0, 999, 1000, 1007, true },
+                { "first turn, long old enough", &calm, 0, 900, 1000, 1000, true },
                 { "an interval", &calm, 1100, 0, 1120, 1160, true },
                 { "late", &calm, 1100, 0, 1200, 1200, true },
                 { "a young process", &calm, 1100, 1095, 1101, 1105, true },
@@ -90,11 +93,29 @@ static void test_resume(void)
         }
 }
 
+/* The youngest counts, whoever tells of him first. */
+static void test_born(void)
+{
+        struct schedule s = {
+                .interval_usec = 60 * SEC, .min_age_usec = 10 * SEC, .last_usec = 1100 * SEC
+        };
+
+        schedule_born(&s, 1102 * SEC);
+        g_assert_cmpuint(schedule_next(&s, &calm, 1103 * SEC), ==, 1112 * SEC);
+        schedule_born(&s, 1105 * SEC);
+        schedule_born(&s, 1101 * SEC);
+        g_assert_cmpuint(schedule_next(&s, &calm, 1106 * SEC), ==, 1115 * SEC);
+        /* Never later than without. */
+        schedule_born(&s, 1159 * SEC);
+        g_assert_cmpuint(schedule_next(&s, &calm, 1159 * SEC), ==, 1160 * SEC);
+}
+
 static void test_slack(void)
 {
-        struct schedule s = { .interval_usec = 80 * SEC };
-
-        g_assert_cmpuint(schedule_slack_usec(&s), ==, 10 * SEC);
+        /* An interval, and one who is old enough soon. */
+        g_assert_cmpuint(schedule_slack_usec(1080 * SEC, 1000 * SEC), ==, 10 * SEC);
+        g_assert_cmpuint(schedule_slack_usec(1004 * SEC, 1000 * SEC), ==, SEC / 2);
+        g_assert_cmpuint(schedule_slack_usec(1000 * SEC, 1000 * SEC), ==, 0);
 }
 
 /* Whatever time a turn needs, it has it after few others, and has lost no more than twice that by then. */
@@ -140,6 +161,7 @@ int main(int argc, char *argv[])
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/schedule/table", test_table);
         g_test_add_func("/schedule/resume", test_resume);
+        g_test_add_func("/schedule/born", test_born);
         g_test_add_func("/schedule/slack", test_slack);
         g_test_add_func("/schedule/yield", test_yield);
         g_test_add_func("/schedule/spread", test_spread);
