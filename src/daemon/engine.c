@@ -214,6 +214,20 @@ static const struct rule *find_rule(const struct engine *e, const struct engine_
         return conf_find_rule(&e->manager->conf, r->name);
 }
 
+void engine_expect(struct engine *e, const struct rule_subject *s, const struct rule *decides,
+                   uint64_t born_usec)
+{
+        for (size_t i = 0; i < e->n_rules; i++) {
+                struct engine_rule *r = e->rules[i];
+
+                if (!rule_looks_at(find_rule(e, r), decides, s))
+                        continue;
+                schedule_born(&r->schedule, born_usec);
+                if (!r->due)
+                        arm(r);
+        }
+}
+
 static void begin_turn(struct engine *e, struct engine_rule *r)
 {
         uint64_t now = now_usec();

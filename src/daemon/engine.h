@@ -55,6 +55,11 @@ DEFINE_CLEANUP_FUNC(struct engine *, engine_free)
  * -errno: then nothing is worked on. */
 int engine_reload(struct engine *e);
 
+/* There is a process, born then (CLOCK_MONOTONIC), that rules which look at it are to find as soon as it is
+ * old enough; @decides: see rule_looks_at(). */
+void engine_expect(struct engine *e, const struct rule_subject *s, const struct rule *decides,
+                   uint64_t born_usec);
+
 /* Starts the turn of the rule that is due, if no job runs. */
 void engine_dispatch(struct engine *e);
 

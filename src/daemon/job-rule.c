@@ -14,8 +14,7 @@ static uint64_t clock_usec(clockid_t clock)
         return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
 }
 
-/* How long @p runs. */
-static uint64_t age_usec(const struct mm_process *p)
+uint64_t job_process_age_usec(const struct mm_process *p)
 {
         uint64_t hz = (uint64_t) sysconf(_SC_CLK_TCK), born = p->start_ticks * 1000000U / hz;
 
@@ -65,17 +64,15 @@ static enum exclusion exclude(const struct job *j, const struct mm_process *p)
         return why;
 }
 
-/* Whether the turn is about @s's process, which @decides about. Rules about libraries go by the process too,
- * whoever decides about the rest of it. */
+/* Whether the turn is about @s's process, which @decides about. */
 static bool is_meant(struct job *j, const struct rule *rule, const struct rule *decides,
                      const struct rule_subject *s)
 {
         uint64_t age;
 
-        if (rule_has(rule, RULE_SHLIB) ? decides->merge == RULE_MERGE_NEVER || !rule_match_process(rule, s)
-                                       : rule != decides)
+        if (!rule_looks_at(rule, decides, s))
                 return false;
-        age = age_usec(s->process);
+        age = job_process_age_usec(s->process);
         if (age < rule->min_age_usec) {
                 schedule_born(&j->rule->schedule, clock_usec(CLOCK_MONOTONIC) - age);
                 return false;
@@ -110,6 +107,7 @@ static int add_target(struct job *j, const struct rule *rule, const struct rule_
                 .pid = t->pid,
                 .start_ticks = t->start_ticks,
                 .family = family_of(t),
+                .group = layouts_group_of(&j->manager->layouts, t->pid, t->start_ticks, t->parent),
                 .size_bytes = size,
         };
         return 0;

@@ -244,6 +244,8 @@ int job_new_for_rule(Manager *manager, struct engine_rule *kept, const struct ru
 void job_select_by_rule(struct job *j);
 /* What the turn has shown of each process, and of the rule. */
 void job_note_gains(struct job *j);
+/* How long @p runs, which includes time that the machine was asleep. */
+uint64_t job_process_age_usec(const struct mm_process *p);
 
 /* engine.c: a turn is over; the job still has all it found. */
 void engine_turn_ended(struct job *j, enum job_state state);

@@ -3,6 +3,7 @@
 #include "daemon/explain.h"
 #include "daemon/history-bus.h"
 #include "daemon/job.h"
+#include "daemon/layout-bus.h"
 #include "daemon/limit.h"
 #include "daemon/log-control.h"
 #include "daemon/request.h"
@@ -78,6 +79,13 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("TryRule", SD_BUS_ARGS("a{sv}", rule), SD_BUS_RESULT("o", job),
                                 rule_bus_try, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Reload", NULL, NULL, rule_bus_reload, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("LayoutSecret", SD_BUS_ARGS("s", group),
+                                SD_BUS_RESULT("s", name, "ay", secret), layout_bus_secret,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Layouts", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(subtta{sv})", layouts),
+                                layout_bus_list, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("RotateLayout", SD_BUS_ARGS("s", group, "u", uid), SD_BUS_NO_RESULT,
+                                layout_bus_rotate, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("JobNew", SD_BUS_ARGS("u", id, "o", job), 0),
         SD_BUS_SIGNAL_WITH_ARGS("JobRemoved", SD_BUS_ARGS("u", id, "o", job, "s", result), 0),
         SD_BUS_SIGNAL_WITH_ARGS("ScanFinished", SD_BUS_ARGS("u", id, "o", job, "a{sv}", found), 0),

@@ -12,6 +12,7 @@
 #include "daemon/explain.h"
 #include "daemon/history-bus.h"
 #include "daemon/job.h"
+#include "daemon/layout-bus.h"
 #include "daemon/limit.h"
 #include "daemon/listing.h"
 #include "daemon/manager.h"
@@ -54,6 +55,7 @@ int manager_new(Manager **ret)
                 .lock_fd = -EBADF,
                 .ksm_fd = -EBADF,
                 .history.dir_fd = -EBADF,
+                .layouts.dir_fd = -EBADF,
         };
         r = conf_init(&m->conf);
         if (r < 0)
@@ -90,6 +92,9 @@ Manager *manager_free(Manager *m)
                 listing_free(m->listings[m->n_listings - 1]);
         free(m->listings);
         explain_done(m);
+        layout_bus_done(m);
+        layouts_done(&m->layouts);
+        newcomers_done(&m->newcomers);
         refresh_stop(&m->refresh);
         m->engine = engine_free(m->engine);
         identities_free(m->identities);
@@ -392,6 +397,18 @@ static int load_registry(Manager *m, struct registry *registry, const char *name
         return r < 0 ? log_error_errno(r, "Cannot read the list of %s memory: %m", name) : 0;
 }
 
+/* Without them the service does all the rest. */
+static void load_layouts(Manager *m)
+{
+        int r = layouts_load(&m->layouts, m->state_fd, m->proc_fd);
+
+        if (r < 0)
+                log_warning_errno(r, "No layouts are handed out: cannot read " LAYOUT_DIRECTORY
+                                     " in the runtime directory: %m");
+        if (r < 0)
+                layouts_done(&m->layouts);
+}
+
 int manager_start(Manager *m)
 {
         int r;
@@ -422,6 +439,7 @@ int manager_start(Manager *m)
                 r = load_registry(m, &m->merged, "merged");
         if (r < 0)
                 return r;
+        load_layouts(m);
         r = worker_new(m->event, m->proc_fd, m->state_fd, m->ksm_fd, &m->worker);
         if (r < 0)
                 return log_error_errno(r, "Cannot start the worker: %m");

@@ -9,6 +9,8 @@
 #include "daemon/history.h"
 #include "daemon/quota.h"
 #include "daemon/frame-limit.h"
+#include "daemon/layout.h"
+#include "daemon/newcomer.h"
 #include "daemon/refresh.h"
 #include "daemon/totals.h"
 #include "lib/hash.h"
@@ -20,6 +22,8 @@
 #define LISTINGS_MAX 16U
 /* Explanations that wait for the worker. */
 #define EXPLAINING_MAX 16U
+/* Who asks for a layout, and is being asked for at the bus. */
+#define LAYOUT_ASKING_MAX 1024U
 
 struct engine;
 struct job;
@@ -27,6 +31,7 @@ struct identities;
 struct selector;
 struct listing;
 struct explaining;
+struct layout_asking;
 
 struct mechanism_state {
         bool works;
@@ -83,6 +88,11 @@ struct Manager {
         size_t n_listings;
         struct explaining *explaining[EXPLAINING_MAX];
         size_t n_explaining;
+        struct layouts layouts;
+        bool layouts_failed; /* to be written down, and that was said */
+        struct layout_asking *layout_asking[LAYOUT_ASKING_MAX];
+        size_t n_layout_asking;
+        struct newcomers newcomers;
 
         /* Processes that held the worker up, not looked at until then. */
         struct {

@@ -213,6 +213,12 @@ const struct rule *rules_for_process(const struct conf *c, const struct rule_sub
         return decide(c, s, NULL);
 }
 
+bool rule_looks_at(const struct rule *rule, const struct rule *decides, const struct rule_subject *s)
+{
+        return rule_has(rule, RULE_SHLIB) ? decides->merge != RULE_MERGE_NEVER && rule_match_process(rule, s)
+                                          : rule == decides;
+}
+
 const struct rule *rules_for_library(const struct conf *c, const struct rule_subject *s, const char *path)
 {
         return decide(c, s, path);

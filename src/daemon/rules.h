@@ -54,6 +54,10 @@ bool library_pattern_match(const char *pattern, const char *path);
  * matches everything. */
 const struct rule *rules_for_process(const struct conf *c, const struct rule_subject *s);
 
+/* Whether turns of @rule look at the process, which @decides about. Rules about libraries go by the process
+ * too, whoever decides about the rest of it. */
+bool rule_looks_at(const struct rule *rule, const struct rule *decides, const struct rule_subject *s);
+
 /* The rule for memory of the library at @path in it. */
 const struct rule *rules_for_library(const struct conf *c, const struct rule_subject *s, const char *path);
 
