@@ -16,17 +16,22 @@ enum {
         OPTION_BUS,
         OPTION_CGROUP,
         OPTION_COMM,
+        OPTION_DRY_RUN,
         OPTION_EXE,
+        OPTION_FALLBACK,
         OPTION_FORCE,
         OPTION_HUGE_PAGES,
         OPTION_JSON,
+        OPTION_KSM,
         OPTION_LIMIT,
         OPTION_MECHANISM,
         OPTION_NO_BLOCK,
         OPTION_NO_LEGEND,
         OPTION_OTHERS,
         OPTION_PID,
+        OPTION_ROOT,
         OPTION_SHLIB,
+        OPTION_STABLE_HASH,
         OPTION_TRUST,
         OPTION_UNIT,
         OPTION_USER,
@@ -46,7 +51,8 @@ const struct option_info option_table[] = {
         { "cgroup", OPTION_CGROUP, "PATH", false, OPTION_GROUP_SELECTOR, NAMING,
           "Control group and those below it" },
         { "unit", OPTION_UNIT, "NAME", false, OPTION_GROUP_SELECTOR, NAMING, "systemd unit" },
-        { "user", OPTION_USER, "NAME", false, OPTION_GROUP_SELECTOR, NAMING, "Name or number of a user" },
+        { "user", OPTION_USER, "NAME", false, OPTION_GROUP_SELECTOR, NAMING | VERB_LAYOUTS,
+          "Name or number of a user" },
         { "all", OPTION_ALL, NULL, false, OPTION_GROUP_SELECTOR, SELECTING,
           "Every process; compare across owners" },
         { "others", OPTION_OTHERS, NULL, false, OPTION_GROUP_SELECTOR, SELECTING,
@@ -65,6 +71,17 @@ const struct option_info option_table[] = {
           "Show N rows, 0 for all (default 20)" },
         { "no-block", OPTION_NO_BLOCK, NULL, false, OPTION_GROUP_JOB, VERB_JOBS_,
           "Print the job and do not wait for it" },
+
+        { "dry-run", OPTION_DRY_RUN, NULL, false, OPTION_GROUP_LAYOUT, VERB_UNIT_FILES_,
+          "Show it, and change nothing" },
+        { "root", OPTION_ROOT, "DIR", false, OPTION_GROUP_LAYOUT, VERB_UNIT_FILES_,
+          "Of the system whose files are in DIR" },
+        { "stable-hash", OPTION_STABLE_HASH, NULL, false, OPTION_GROUP_LAYOUT, VERB_ENABLE_LAYOUT,
+          "One hash seed too, for interpreters" },
+        { "ksm", OPTION_KSM, NULL, false, OPTION_GROUP_LAYOUT, VERB_ENABLE_LAYOUT,
+          "Have the kernel's KSM merge its memory" },
+        { "fallback", OPTION_FALLBACK, NULL, false, OPTION_GROUP_LAYOUT, VERB_ENABLE_LAYOUT,
+          "Start it without rather than not at all" },
 
         { "bus", OPTION_BUS, "BUS", false, OPTION_GROUP_GENERAL, 0, "system, session or an address" },
         { "host", 'H', "[USER@]HOST", false, OPTION_GROUP_GENERAL, 0, "Ask a service over ssh" },
@@ -146,6 +163,20 @@ static int option_apply(struct options *o, int id, const char *value)
                 return selector_set_huge_pages(&o->what, value);
         case OPTION_FORCE:
                 o->what.force = true;
+                return 0;
+        case OPTION_DRY_RUN:
+                o->dry_run = true;
+                return 0;
+        case OPTION_ROOT:
+                return set_text(&o->root, value);
+        case OPTION_STABLE_HASH:
+                o->stable_hash = true;
+                return 0;
+        case OPTION_KSM:
+                o->ksm = true;
+                return 0;
+        case OPTION_FALLBACK:
+                o->fallback = true;
                 return 0;
         case OPTION_LIMIT:
                 return parse_uint64(value, &o->limit);

@@ -27,12 +27,18 @@ struct options {
         bool block;
         bool help;
         bool version;
+
+        /* Of enable-layout and disable-layout. */
+        const char *root; /* NULL: the running system */
+        bool dry_run;
+        bool stable_hash, ksm, fallback; /* for mergemem-run */
 };
 
 /* One row per option: getopt_long(3), --help and the check against the manual page read it. */
 enum option_group {
         OPTION_GROUP_SELECTOR,
         OPTION_GROUP_JOB,
+        OPTION_GROUP_LAYOUT,
         OPTION_GROUP_GENERAL,
         OPTION_GROUP_MAX_
 };

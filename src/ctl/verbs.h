@@ -20,6 +20,10 @@ enum {
         VERB_DISABLE = 1 << 11,
         VERB_RULES_ = VERB_ENABLE | VERB_DISABLE,
         VERB_EXPLAIN = 1 << 12,
+        VERB_LAYOUTS = 1 << 13,
+        VERB_ENABLE_LAYOUT = 1 << 14,
+        VERB_DISABLE_LAYOUT = 1 << 15,
+        VERB_UNIT_FILES_ = VERB_ENABLE_LAYOUT | VERB_DISABLE_LAYOUT,
         VERB_JOBS_ = VERB_ESTIMATE | VERB_MERGE | VERB_UNMERGE | VERB_SCAN,
 };
 
@@ -51,5 +55,8 @@ int verb_list(const struct options *o);
 int verb_enable(const struct options *o);
 int verb_disable(const struct options *o);
 int verb_config(const struct options *o);
+int verb_layouts(const struct options *o);
+int verb_enable_layout(const struct options *o);
+int verb_disable_layout(const struct options *o);
 int verb_cancel(const struct options *o);
 int verb_help(const struct options *o);

@@ -102,7 +102,7 @@ static void test_verbs(void)
         end = strstr(section, "\n# SELECTORS\n");
         g_assert_nonnull(end);
         *end = '\0';
-        described = words_after(section, "\n*", LETTERS);
+        described = words_after(section, "\n*", LETTERS "-");
         for (size_t i = 0; i < verb_table_size; i++) {
                 char *in_help = g_strdup_printf("\n  %s ", verb_table[i].name);
 
