@@ -154,8 +154,8 @@ static int print_commands(FILE *f, const struct unit *u, const char *launcher)
 
                 r = exec_line_launch(s->value, launcher, &line, reason);
                 if (r == -EOPNOTSUPP)
-                        return log_error_errno(r, "%s cannot have a layout: %s, line %u, ExecStart=%s: %s.",
-                                               u->name, s->origin.file, s->origin.line, s->value, reason);
+                        return log_error_errno(r, "%s cannot have a layout: %s, line %u, ExecStart=: %s.",
+                                               u->name, s->origin.file, s->origin.line, reason);
                 if (r < 0)
                         return log_oom();
                 fprintf(f, "ExecStart=%s\n", line);

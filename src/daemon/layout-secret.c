@@ -74,11 +74,11 @@ static int find_group(Manager *m, const struct mm_process *p, uid_t uid, const c
         if (r == -ENOBUFS)
                 return sd_bus_error_set(error, MERGEMEM_ERROR_LIMITS,
                                         "Too many layout groups have processes already.");
+        if (r >= 0)
+                return 0;
         note_writing(m, r);
-        if (r < 0)
-                return sd_bus_error_set(error, MERGEMEM_ERROR_FAILED,
-                                        "The layout cannot be written down, so it is not given.");
-        return 0;
+        return sd_bus_error_set(error, MERGEMEM_ERROR_FAILED,
+                                "The layout cannot be written down, so it is not given.");
 }
 
 static int reply_secret(sd_bus_message *call, const struct layout *g)

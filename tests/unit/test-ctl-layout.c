@@ -136,7 +136,7 @@ static void test_options(struct fixture *f, const void *data)
 static void test_refused(struct fixture *f, const void *data)
 {
         static const char *const cases[][2] = {
-                { "[Service]\nExecStart=@/bin/a b\n", "/a.service, line 2, ExecStart=@/bin/a b: \"@\"" },
+                { "[Service]\nExecStart=@/bin/a b\n", "/a.service, line 2, ExecStart=: \"@\"" },
                 { "[Service]\nExecStart=/bin/a\nExecStart=\nExecStop=/bin/b\n", "no ExecStart=" },
                 { "[Service]\nType=oneshot\nExecStop=/bin/b\n", "no ExecStart=" },
                 { "[Service]\nExecStart=/bin/a\nLockPersonality=yes\n", "LockPersonality=yes" },
@@ -285,18 +285,16 @@ static void become_nobody(gpointer userdata)
                 _exit(1);
 }
 
-/* What the real systemd, of which there is no running one, has read of @unit: what it would be started by, a
- * command a line; and the files, apart by blanks. */
-static void ask_systemd(struct fixture *f, const char *unit, char **ret_commands, char **ret_files)
+/* What the real systemd, of which there is no running one, has read of @unit: a line each, blanks cut
+ * off. */
+static char **ask_systemd(struct fixture *f, const char *unit)
 {
         g_autofree char *path =
                 g_strdup_printf("SYSTEMD_UNIT_PATH=%1$s/" ETC ":%1$s/" RUN ":%1$s/" LIB, f->tree);
         g_autofree char *option = g_strconcat("--unit=", unit, NULL), *out = NULL, *err = NULL;
-        g_autofree char *head = g_strdup_printf("\n\t-> Unit %s:", unit);
+        g_autofree char *head = g_strdup_printf("\n\t-> Unit %s:\n", unit);
         const char *argv[] = { SYSTEMD, "--test", "--system", option, NULL };
         const char *envp[] = { path, "PATH=/usr/bin:/bin", NULL };
-        GString *commands = g_string_new(NULL), *files = g_string_new(NULL);
-        bool start = false;
         char **lines, *at;
         int status;
 
@@ -305,19 +303,38 @@ static void ask_systemd(struct fixture *f, const char *unit, char **ret_commands
         at = strstr(out, head);
         if (!at)
                 g_error("systemd does not know %s: %s", unit, err);
-        lines = g_strsplit(at + strlen(head), "\n", -1);
-        for (size_t i = 1; lines[i] && g_str_has_prefix(lines[i], "\t\t"); i++) {
-                const char *line = lines[i] + 2;
+        at += strlen(head);
+        /* Up to the next unit. */
+        if (strstr(at, "\n\t-> "))
+                *strstr(at, "\n\t-> ") = '\0';
+        lines = g_strsplit(at, "\n", -1);
+        for (size_t i = 0; lines[i]; i++)
+                g_strstrip(lines[i]);
+        return lines;
+}
+
+static void append(GString *all, const char *text, const char *separator)
+{
+        g_string_append_printf(all, "%s%s", all->len > 0 ? separator : "", text);
+}
+
+/* What it would be started by, a command a line; and the files, apart by blanks. */
+static void ask_commands(struct fixture *f, const char *unit, char **ret_commands, char **ret_files)
+{
+        GString *commands = g_string_new(NULL), *files = g_string_new(NULL);
+        g_auto(GStrv) lines = ask_systemd(f, unit);
+        bool start = false;
+
+        for (size_t i = 0; lines[i]; i++) {
+                const char *line = lines[i];
 
                 if (g_str_has_prefix(line, "Fragment Path: ") || g_str_has_prefix(line, "DropIn Path: "))
-                        g_string_append_printf(files, "%s%s", files->len > 0 ? " " : "",
-                                               strchr(line, ':') + 2 + strlen(f->tree));
-                if (g_str_has_prefix(line, "-> "))
+                        append(files, strchr(line, ':') + 2 + strlen(f->tree), " ");
+                else if (g_str_has_prefix(line, "-> "))
                         start = g_str_equal(line, "-> ExecStart:");
-                else if (start && g_str_has_prefix(line, "\tCommand Line: "))
-                        g_string_append_printf(commands, "%s\n", line + strlen("\tCommand Line: "));
+                else if (start && g_str_has_prefix(line, "Command Line: "))
+                        append(commands, line + strlen("Command Line: "), "\n");
         }
-        g_strfreev(lines);
         *ret_commands = g_string_free(commands, FALSE);
         *ret_files = g_string_free(files, FALSE);
 }
@@ -354,15 +371,17 @@ static void test_systemd(struct fixture *f, const void *data)
                         asked = g_strdup("w\\x2dx@y.service");
                 }
                 tree_write(f->tree, cases[i].file, cases[i].text);
-                ask_systemd(f, asked, &before, &files);
+                ask_commands(f, asked, &before, &files);
                 g_assert_cmpstr(before, !=, "");
                 lines = g_strsplit(before, "\n", -1);
-                for (size_t k = 0; lines[k] && *lines[k]; k++)
-                        g_string_append_printf(expected, "%s%s\n", cases[i].launcher, lines[k]);
+                for (size_t k = 0; lines[k]; k++) {
+                        append(expected, cases[i].launcher, "\n");
+                        g_string_append(expected, lines[k]);
+                }
                 g_strfreev(lines);
 
                 g_assert_cmpint(ctl(f, NULL, "enable-layout", cases[i].name, NULL), ==, 0);
-                ask_systemd(f, asked, &after, &more_files);
+                ask_commands(f, asked, &after, &more_files);
                 g_assert_nonnull(strstr(more_files, LAYOUT_DROP_IN));
                 g_assert_cmpstr(after, ==, expected->str);
                 g_string_free(expected, TRUE);
@@ -371,10 +390,46 @@ static void test_systemd(struct fixture *f, const void *data)
                 g_assert_cmpint(ctl(f, NULL, "disable-layout", cases[i].name, NULL), ==, 0);
                 g_free(after);
                 g_free(more_files);
-                ask_systemd(f, asked, &after, &more_files);
+                ask_commands(f, asked, &after, &more_files);
                 g_assert_cmpstr(after, ==, before);
                 g_assert_cmpstr(more_files, ==, files);
         }
+}
+
+/* Whether the unit's filter names the call: of those that it permits, or forbids. */
+static bool is_filtered(struct fixture *f, const char *unit, const char *call)
+{
+        g_auto(GStrv) lines = ask_systemd(f, unit);
+
+        for (size_t i = 0; lines[i]; i++) {
+                g_auto(GStrv) words = g_strsplit_set(lines[i], " ~", -1);
+
+                if (g_str_equal(words[0], "SystemCallFilter:"))
+                        return g_strv_contains((const char *const *) words, call);
+        }
+        g_error("%s has no filter", unit);
+}
+
+/* What the launcher needs is permitted whichever way it was forbidden, and nothing else. */
+static void test_systemd_filter(struct fixture *f, const void *data)
+{
+        tree_write(f->tree, LIB "permits.service",
+                   "[Service]\nExecStart=/bin/a\n"
+                   "SystemCallFilter=@system-service\nSystemCallFilter=~personality\n");
+        tree_write(f->tree, LIB "forbids.service",
+                   "[Service]\nExecStart=/bin/a\nSystemCallFilter=~@debug personality\n");
+        g_assert_false(is_filtered(f, "permits.service", "ptrace"));
+        g_assert_false(is_filtered(f, "permits.service", "personality"));
+        g_assert_true(is_filtered(f, "forbids.service", "ptrace"));
+        g_assert_true(is_filtered(f, "forbids.service", "personality"));
+        g_assert_cmpint(ctl(f, NULL, "enable-layout", "permits", NULL), ==, 0);
+        g_assert_cmpint(ctl(f, NULL, "enable-layout", "forbids", NULL), ==, 0);
+        g_assert_true(is_filtered(f, "permits.service", "ptrace"));
+        g_assert_true(is_filtered(f, "permits.service", "personality"));
+        g_assert_false(is_filtered(f, "permits.service", "perf_event_open"));
+        g_assert_false(is_filtered(f, "forbids.service", "ptrace"));
+        g_assert_false(is_filtered(f, "forbids.service", "personality"));
+        g_assert_true(is_filtered(f, "forbids.service", "perf_event_open"));
 }
 
 /* The files that it reads are those that we read, in its order. */
@@ -394,7 +449,7 @@ static void test_systemd_files(struct fixture *f, const void *data)
                 tree_write(f->tree, files[i], "[Service]\nType=oneshot\nExecStart=/bin/a\n");
         tree_link(f->tree, LIB "alias@.service", "a-b@.service");
         tree_write(f->tree, ETC "alias@1.service.d/35.conf", "[Service]\n");
-        ask_systemd(f, "a-b@1.service", &commands, &read);
+        ask_commands(f, "a-b@1.service", &commands, &read);
         g_assert_cmpint(unit_find(&f->root, "a-b@1.service", LAYOUT_DROP_IN, &p), ==, 0);
         for (size_t i = 0; i < p.n; i++)
                 g_string_append_printf(found, "%s%s", i > 0 ? " " : "", p.items[i]);
@@ -451,6 +506,7 @@ int main(int argc, char *argv[])
         ADD("/ctl/layout/order", test_order);
         ADD("/ctl/layout/ctl", test_ctl);
         ADD("/ctl/layout/systemd", test_systemd);
+        ADD("/ctl/layout/systemd-filter", test_systemd_filter);
         ADD("/ctl/layout/systemd-files", test_systemd_files);
         ADD("/ctl/layout/verify", test_verify);
         return g_test_run();
