@@ -3,20 +3,13 @@
 #include <sys/mman.h>
 
 #include "daemon/worker-child.h"
-#include "lib/inject.h"
-#include "lib/vmflags.h"
+#include "lib/advise.h"
 
 /* Well below the 2 s after which the service takes us for stuck. */
 #define INJECT_TIMEOUT_MSEC 1000U
 
 /* One call's worth: 512 ranges that areas may cut into more. What is left over is asked for again. */
 #define ADVICES_MAX 2048U
-
-struct advices {
-        struct mm_advice items[ADVICES_MAX];
-        size_t n;
-        uint64_t n_foreign_bytes;
-};
 
 struct done {
         struct worker_range *items;
@@ -44,37 +37,6 @@ static int done_add(struct done *d, uint64_t start, uint64_t end)
         }
         d->items[d->n++] = (struct worker_range) { .start = start, .end = end };
         return 0;
-}
-
-/* Of @range, the parts where the kernel's flag is not yet as wanted. What is registered already is
- * somebody else's when we want to register: it is left to them. So is what has become an area that
- * is not to be looked at since the plan was made. */
-static void add_parts(struct advices *a, const struct mm_vmflags *flags, size_t n_flags,
-                      const struct worker_range *range, bool merge, uint32_t unwanted)
-{
-        for (size_t i = 0; i < n_flags && a->n < ADVICES_MAX; i++) {
-                uint64_t start = MAX(flags[i].start, range->start), end = MIN(flags[i].end, range->end);
-                bool registered = (flags[i].flags & MM_VM_MERGEABLE) != 0;
-
-                if (start >= end)
-                        continue;
-                if (registered == merge) {
-                        a->n_foreign_bytes += merge ? end - start : 0;
-                        continue;
-                }
-                if ((flags[i].flags & unwanted) != 0)
-                        continue;
-                if (a->n > 0 && a->items[a->n - 1].end == start) {
-                        a->items[a->n - 1].end = end;
-                        continue;
-                }
-                a->items[a->n++] = (struct mm_advice) {
-                        .start = start,
-                        .end = end,
-                        .advice = merge ? MADV_MERGEABLE : MADV_UNMERGEABLE,
-                        .status = 1,
-                };
-        }
 }
 
 /* Of [@start, @end), what is registered, or what is not: holes too, where nothing is left to give back. */
@@ -116,7 +78,7 @@ static int open_target(struct worker_child *w, const struct worker_ranges *range
 
 /* What the kernel says afterwards is what was done: of an advice that was followed in part, of areas
  * that went meanwhile and of those that it passes over without a word. */
-static int find_done(const struct worker_ranges *ranges, bool merge, const struct advices *a,
+static int find_done(const struct worker_ranges *ranges, bool merge, const struct mm_advices *a,
                      const struct mm_vmflags *flags, size_t n_flags, struct done *d)
 {
         int r = 0;
@@ -130,7 +92,7 @@ static int find_done(const struct worker_ranges *ranges, bool merge, const struc
 
 /* Fills in @ret->result, ->error and ->stop_usec. */
 static int advise(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd, bool merge,
-                  struct advices *a, struct done *d, struct worker_advised *ret)
+                  struct mm_advices *a, struct done *d, struct worker_advised *ret)
 {
         _cleanup_(mm_process_done) struct mm_process process = MM_PROCESS_NULL;
         _cleanup_(freep) struct mm_vmflags *flags = NULL, *after = NULL;
@@ -144,7 +106,8 @@ static int advise(struct worker_child *w, const struct worker_ranges *ranges, in
         if (r < 0)
                 return r;
         for (uint32_t i = 0; i < ranges->n; i++)
-                add_parts(a, flags, n_flags, &ranges->ranges[i], merge, merge ? unwanted : 0);
+                mm_advices_add(a, flags, n_flags, ranges->ranges[i].start, ranges->ranges[i].end, merge,
+                               merge ? unwanted : 0);
         if (a->n == 0)
                 return find_done(ranges, merge, a, flags, n_flags, d);
         r = worker_child_tick(w);
@@ -167,7 +130,8 @@ static int advise(struct worker_child *w, const struct worker_ranges *ranges, in
 
 int worker_child_advise(struct worker_child *w, const struct worker_ranges *ranges, int dir_fd, bool merge)
 {
-        _cleanup_(freep) struct advices *a = NULL;
+        _cleanup_(freep) struct mm_advice *items = NULL;
+        struct mm_advices a = { .max = ADVICES_MAX };
         _cleanup_(done_free) struct done d = {};
         union worker_packet row;
         struct worker_advised last = {};
@@ -177,10 +141,10 @@ int worker_child_advise(struct worker_child *w, const struct worker_ranges *rang
         if (ranges->header.size != sizeof(*ranges) + ranges->n * sizeof(struct worker_range) ||
             ranges->n > WORKER_RANGES_MAX)
                 return -EBADMSG;
-        a = calloc(1, sizeof(*a));
-        if (!a)
+        a.items = items = calloc(ADVICES_MAX, sizeof(*items));
+        if (!items)
                 return -ENOMEM;
-        r = advise(w, ranges, dir_fd, merge, a, &d, &last);
+        r = advise(w, ranges, dir_fd, merge, &a, &d, &last);
         if (r == -ECANCELED || r == -EPIPE)
                 return r;
         if (r < 0 && last.result == MM_INJECT_OK) {
@@ -202,7 +166,7 @@ int worker_child_advise(struct worker_child *w, const struct worker_ranges *rang
                         advised->result = last.result;
                         advised->error = last.error;
                         advised->stop_usec = last.stop_usec;
-                        advised->n_foreign_bytes = a->n_foreign_bytes;
+                        advised->n_foreign_bytes = a.n_foreign_bytes;
                 }
                 row.header.size = (uint32_t) (sizeof(*advised) + advised->n * sizeof(*d.items));
                 r = worker_child_send(w, &row);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "lib/merge.h"
+
 #include "lib/hash.h"
-#include "lib/merger.h"
 #include "lib/target.h"
 
 /* What a page has before mergemod has said something of it. */
@@ -18,6 +19,45 @@ struct merge {
         size_t n;
         struct mm_merge_result result;
 };
+
+int mm_merge_options_check(const struct mm_merge_options **options)
+{
+        static const struct mm_merge_options default_options = { .cgroup_fd = -1 };
+        const struct mm_merge_options *o = *options ?: &default_options;
+
+        for (size_t i = 0; i < ELEMENTSOF(o->reserved); i++)
+                if (o->reserved[i] != 0)
+                        return -EINVAL;
+        if ((unsigned) o->domain > MM_DOMAIN_SYSTEM || (unsigned) o->huge > MM_HUGE_SPLIT ||
+            (o->domain == MM_DOMAIN_CGROUP && o->cgroup_fd < 0))
+                return -EINVAL;
+        *options = o;
+        return 0;
+}
+
+int mm_merge_new_merger(struct mm_ctx *ctx, const struct mm_merge_options *options,
+                        const struct mm_merger_events *events, void *userdata, struct mm_merger **ret)
+{
+        const struct mm_device_domain domain = {
+                .kind = (enum mergemod_domain) options->domain,
+                .cgroup_fd = options->domain == MM_DOMAIN_CGROUP ? options->cgroup_fd : -1,
+                .zero_only = options->zero_only != 0,
+        };
+        struct mm_device *device;
+        int r;
+
+        r = mm_ctx_device(ctx, &device);
+        return r < 0 ? r : mm_merger_new(device, &domain, (enum mergemod_huge) options->huge, events,
+                                         userdata, ret);
+}
+
+void mm_merge_result_add(struct mm_merge_result *result, const struct mergemod_merge *sum)
+{
+        result->merged += sum->merged;
+        result->zero_merged += sum->zero_merged;
+        result->freed += sum->freed;
+        result->new_frames += sum->new_frames;
+}
 
 static int compare_entries(const void *a, const void *b)
 {
@@ -66,10 +106,7 @@ static int on_merged(void *userdata, const struct mergemod_element *elements, si
 
         for (size_t i = 0; i < n; i++)
                 set_status(m, &elements[i]);
-        m->result.merged += sum->merged;
-        m->result.zero_merged += sum->zero_merged;
-        m->result.freed += sum->freed;
-        m->result.new_frames += sum->new_frames;
+        mm_merge_result_add(&m->result, sum);
         return 0;
 }
 
@@ -77,11 +114,7 @@ static void on_gone(void *userdata, uint32_t target)
 {
         struct merge *m = userdata;
 
-        for (struct mm_target *t = m->ctx->targets; t; t = t->next)
-                if (t->attached == target) {
-                        (void) mm_target_forget(t);
-                        break;
-                }
+        mm_target_forget_number(m->ctx, target);
 }
 
 /* Of pages whose process can be had: the others get their status. */
@@ -119,14 +152,9 @@ static int merge_groups(struct mm_merger *merger, const struct entry *entries, s
         return r < 0 ? r : mm_merger_finish(merger);
 }
 
-static int merge(struct merge *m, struct mm_device *device, const struct mm_merge_options *options)
+static int merge(struct merge *m, const struct mm_merge_options *options)
 {
         static const struct mm_merger_events events = { .merged = on_merged, .gone = on_gone };
-        const struct mm_device_domain domain = {
-                .kind = (enum mergemod_domain) options->domain,
-                .cgroup_fd = options->domain == MM_DOMAIN_CGROUP ? options->cgroup_fd : -1,
-                .zero_only = options->zero_only != 0,
-        };
         _cleanup_(mm_merger_freep) struct mm_merger *merger = NULL;
         _cleanup_(freep) struct entry *by_group = NULL;
         int r;
@@ -137,38 +165,27 @@ static int merge(struct merge *m, struct mm_device *device, const struct mm_merg
         memcpy(by_group, m->entries, m->n * sizeof(*by_group));
         qsort(by_group, m->n, sizeof(*by_group), compare_groups);
         qsort(m->entries, m->n, sizeof(*m->entries), compare_entries);
-        r = mm_merger_new(device, &domain, (enum mergemod_huge) options->huge, &events, m, &merger);
+        r = mm_merge_new_merger(m->ctx, options, &events, m, &merger);
         return r < 0 ? r : merge_groups(merger, by_group, m->n);
-}
-
-static bool is_valid(const struct mm_merge_options *o)
-{
-        for (size_t i = 0; i < ELEMENTSOF(o->reserved); i++)
-                if (o->reserved[i] != 0)
-                        return false;
-        return (unsigned) o->domain <= MM_DOMAIN_SYSTEM && (unsigned) o->huge <= MM_HUGE_SPLIT &&
-               (o->domain != MM_DOMAIN_CGROUP || o->cgroup_fd >= 0);
 }
 
 _public_ int mm_ctx_merge(struct mm_ctx *ctx, const struct mm_merge_options *options,
                           struct mm_merge_page *pages, size_t n, struct mm_merge_result *ret)
 {
-        static const struct mm_merge_options default_options = { .cgroup_fd = -1 };
         struct merge m = { .ctx = ctx };
-        struct mm_device *device;
         int r;
 
-        options = options ?: &default_options;
-        if (!is_valid(options))
-                return -EINVAL;
+        r = mm_merge_options_check(&options);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < n; i++)
                 if (!pages[i].target || pages[i].target->ctx != ctx || pages[i].group >= n)
                         return -EINVAL;
-        r = mm_ctx_device(ctx, &device);
+        r = mm_ctx_check_module(ctx);
         if (r >= 0)
                 r = find_entries(&m, pages, n);
         if (r >= 0)
-                r = merge(&m, device, options);
+                r = merge(&m, options);
         free(m.entries);
         if (r < 0)
                 return r;

@@ -261,14 +261,16 @@ int mm_target_ksm_unregister(struct mm_target *target, uint64_t start, uint64_t 
 /* Pages of any number of targets, and which of them are equal. */
 struct mm_groups;
 
-/* @max_bytes: of memory for bookkeeping, of which a page takes 24. */
-int mm_groups_new(struct mm_ctx *ctx, uint64_t max_bytes, struct mm_groups **ret);
+/* @options: how they are going to be merged, which says who is grouped with whom; may be NULL. @max_bytes: of
+ * memory for bookkeeping, of which a page takes 24. */
+int mm_groups_new(struct mm_ctx *ctx, const struct mm_merge_options *options, uint64_t max_bytes,
+                  struct mm_groups **ret);
 struct mm_groups *mm_groups_free(struct mm_groups *groups);
 /* Forgets all pages; draws a new seed. */
 int mm_groups_clear(struct mm_groups *groups);
 
-/* Adds the private pages in [@start, @end), each frame hashed once. Only pages with equal @owner are grouped
- * together. -ENOBUFS when the bookkeeping is full. */
+/* Adds the pages in [@start, @end) that could be merged, each frame hashed once. Only pages with equal @owner
+ * are grouped together. -ENOBUFS when the bookkeeping is full; -EBUSY after mm_groups_next(). */
 int mm_groups_scan(struct mm_groups *groups, struct mm_target *target, uint64_t start, uint64_t end,
                    uint64_t owner);
 
@@ -281,7 +283,7 @@ struct mm_group_info {
         uint32_t reserved[5];
 };
 
-/* The next group of equal pages, the first after a scan; those of one page are passed over. 1, 0 at the
+/* The next group of equal pages; those of one page are passed over, unless it is full of zeros. 1, 0 at the
  * end. */
 int mm_groups_next(struct mm_groups *groups, struct mm_group_info *ret);
 /* Page @i of the group; the target belongs to @groups. */
@@ -289,9 +291,8 @@ int mm_groups_get_page(const struct mm_groups *groups, size_t i, struct mm_targe
                        uint64_t *ret_address);
 /* The group is to be merged. */
 int mm_groups_plan(struct mm_groups *groups);
-/* Merges what is planned. Both @options and @ret may be NULL. */
-int mm_groups_merge(struct mm_groups *groups, const struct mm_merge_options *options,
-                    struct mm_merge_result *ret);
+/* Merges what is planned. @ret may be NULL. */
+int mm_groups_merge(struct mm_groups *groups, struct mm_merge_result *ret);
 
 #ifdef __cplusplus
 }

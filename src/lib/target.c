@@ -218,6 +218,7 @@ int mm_target_read_spans(struct mm_target *t, bool refused)
         free(t->spans);
         t->spans = TAKE_PTR(spans);
         t->n_spans = n;
+        t->spans_filtered = refused;
         return 0;
 }
 
@@ -245,16 +246,19 @@ static int attach(struct mm_target *t, struct mm_device **ret_device, uint32_t *
         return 0;
 }
 
+void mm_target_forget_number(struct mm_ctx *ctx, uint32_t number)
+{
+        for (struct mm_target *t = ctx->targets; t; t = t->next)
+                if (t->attached == number) {
+                        t->attached = 0;
+                        t->gone = t->met;
+                }
+        mm_device_detach(ctx->device, number);
+}
+
 bool mm_target_forget(struct mm_target *t)
 {
-        uint32_t number = t->attached;
-
-        for (struct mm_target *other = t->ctx->targets; other; other = other->next)
-                if (other->attached == number) {
-                        other->attached = 0;
-                        other->gone = other->met;
-                }
-        mm_device_detach(t->ctx->device, number);
+        mm_target_forget_number(t->ctx, t->attached);
         return !t->gone;
 }
 

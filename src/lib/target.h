@@ -24,6 +24,7 @@ struct mm_target {
 
         struct mm_span *spans;
         size_t n_spans;
+        bool spans_filtered; /* without what is refused */
         uint64_t spans_next; /* a walk that goes on here need not read them again */
 };
 DEFINE_CLEANUP_FUNC(struct mm_target *, mm_target_unref)
@@ -48,3 +49,5 @@ int mm_target_meet(struct mm_target *t, struct mm_device **ret_device, uint32_t 
 /* Mergemod says -ESRCH. True if another try is worth it: the number may be that of another target of the
  * same process, which has executed another program since. */
 bool mm_target_forget(struct mm_target *t);
+/* The same of a number, whosever it was. */
+void mm_target_forget_number(struct mm_ctx *ctx, uint32_t number);
