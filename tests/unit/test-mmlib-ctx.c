@@ -356,7 +356,6 @@ static void test_area_flags(struct fixture *f, const void *unused)
                         continue;
                 g_assert_cmpuint(n, <, G_N_ELEMENTS(expected));
                 g_assert_cmpuint(info.start, ==, start + n * 8 * PAGE);
-                g_assert_cmpuint(info.owner, ==, MM_OWNER_ANON);
                 g_assert_cmpuint(info.flags, ==, expected[n]);
                 n++;
         }

@@ -2,6 +2,7 @@
 #include "mmlib-pairs.h"
 
 #include <string.h>
+#include <sys/wait.h>
 
 #include "case.h"
 
@@ -52,4 +53,15 @@ void held_infos(pid_t pid, MPAGEINFO *infos) {
 
         check_equal(m_getpageinfos(pid, start, start + HELD * PAGE, infos, HELD, &cont), HELD);
         check(!cont);
+}
+
+int couple_run(const struct couple *couple, const char *program) {
+        char command[128];
+        int status;
+
+        snprintf(command, sizeof(command), "%s %d %d >/dev/null", program, (int)couple->peers[0].pid,
+                 (int)couple->peers[1].pid);
+        status = system(command);
+        check(WIFEXITED(status));
+        return WEXITSTATUS(status);
 }

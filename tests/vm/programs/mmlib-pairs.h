@@ -24,3 +24,6 @@ size_t pairs_count(const MEQUALPAIR *pairs, size_t n, int status);
 
 /* Page infos of the held pages of a process. */
 void held_infos(pid_t pid, MPAGEINFO *infos);
+
+/* A program with the pids of both as arguments. Its exit status. */
+int couple_run(const struct couple *couple, const char *program);

@@ -67,6 +67,20 @@ static void from_the_manual(void) {
         couple_end(&couple);
 }
 
+/* The manual page's own program, built by the manual page. */
+static void program_of_the_manual(void) {
+        struct couple equal = couple_start(1000, 1000, SEED, SEED), differ = couple_start(1000, 1000, SEED, OTHER);
+
+        check_equal(couple_run(&equal, "./merge-two"), 0);
+        check_equal(couple_shared(&equal), HELD);
+        check_equal(couple_wrong(&equal, SEED, SEED), 0);
+        check_equal(couple_run(&differ, "./merge-two"), 0);
+        check_equal(couple_shared(&differ), 0);
+        check_equal(couple_wrong(&differ, SEED, OTHER), 0);
+        couple_end(&equal);
+        couple_end(&differ);
+}
+
 static void unequal_stay(void) {
         struct couple couple = couple_start(1000, 1000, SEED, OTHER);
         uint64_t before[2][HELD], after[2][HELD];
@@ -393,6 +407,7 @@ static void no_module(void) {
 int main(int argc, char **argv) {
         static const struct test_case cases[] = {
                 { "mmlib: infos, hashes, merge", from_the_manual },
+                { "mmlib: the program of the manual", program_of_the_manual },
                 { "mmlib: never merges unequal pages", unequal_stay },
                 { "mmlib: pages of zeros", zeros },
                 { "mmlib: a status for each pair", statuses },
