@@ -46,6 +46,7 @@ enum mm_inject_result mm_inject_stop(struct mm_inject_trace *t, uint64_t end_use
                         (void) mm_inject_trace_request(t, PTRACE_DETACH, 0, 0);
                         return MM_INJECT_STOPPED;
                 case MM_INJECT_STOP_CALL:
+                case MM_INJECT_STOP_EXEC: /* only who asks for it gets it */
                         t->signal = 0;
                         break;
                 case MM_INJECT_STOP_SIGNAL:

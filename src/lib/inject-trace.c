@@ -37,6 +37,8 @@ enum mm_inject_stop mm_inject_trace_decode(int status, int *ret_signal)
         event = status >> 16;
         if (event == PTRACE_EVENT_STOP)
                 return signal == SIGTRAP ? MM_INJECT_STOP_TRAP : MM_INJECT_STOP_GROUP;
+        if (event == PTRACE_EVENT_EXEC)
+                return MM_INJECT_STOP_EXEC;
         if (signal == (SIGTRAP | 0x80))
                 return MM_INJECT_STOP_CALL;
         *ret_signal = signal;

@@ -12,6 +12,7 @@ enum mm_inject_stop {
         MM_INJECT_STOP_CALL,   /* at a system call's entry or exit */
         MM_INJECT_STOP_SIGNAL, /* about to get @signal */
         MM_INJECT_STOP_GROUP,  /* job control has stopped the process */
+        MM_INJECT_STOP_EXEC,   /* it is another program now; with PTRACE_O_TRACEEXEC */
         MM_INJECT_STOP_ENDED,
 };
 

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include "run/secret.h"
+
+/* No group is called so: "+" is in no name. */
+#define NEW_PREFIX "+new-"
+#define NEW_NAME_MAX 64U
+
+/* "." and ".." are names of groups too. */
+static void file_name(const char *group, char ret[GROUP_NAME_MAX + 2])
+{
+        bool dots = streq(group, ".") || streq(group, "..");
+
+        sprintf(ret, "%s%s", dots ? "+" : "", group);
+}
+
+/* Opens directory @name in @at, which is made if need be. @forbidden: bits of its mode. */
+static int open_directory(int at, const char *name, uid_t uid, mode_t forbidden, struct refusal *f)
+{
+        _cleanup_(closep) int fd = -EBADF;
+        struct stat st;
+
+        fd = openat(at, name, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT) {
+                if (mkdirat(at, name, 0700) < 0 && errno != EEXIST)
+                        return refuse(f, -errno, "cannot make the directory %s for secrets: %m", name);
+                fd = openat(at, name, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        }
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return refuse(f, -errno, "cannot open the directory %s for secrets: %m", name);
+        if (st.st_uid != uid || (st.st_mode & forbidden) != 0)
+                return refuse(f, -EPERM, "the directory %s for secrets belongs to, or is open to, "
+                              "other users", name);
+        return TAKE_FD(fd);
+}
+
+static int open_layouts(const char *directory, uid_t uid, struct refusal *f)
+{
+        _cleanup_(closep) int top = -EBADF, ours = -EBADF;
+        struct stat st;
+
+        top = open(directory, O_DIRECTORY | O_CLOEXEC);
+        if (top < 0 || fstat(top, &st) < 0)
+                return refuse(f, -errno, "cannot open %s for secrets: %m", directory);
+        if ((st.st_uid != uid && st.st_uid != 0) || (st.st_mode & 022) != 0)
+                return refuse(f, -EPERM, "no place for secrets: other users may write to %s", directory);
+        ours = open_directory(top, "mergemem", uid, 022, f);
+        return ours < 0 ? ours : open_directory(ours, "layouts", uid, 077, f);
+}
+
+/* 0; -ENOENT: there is none yet. */
+static int read_secret(int layouts, const char *name, uid_t uid, uint8_t bytes[LAYOUT_SECRET_SIZE],
+                       struct refusal *f)
+{
+        _cleanup_(closep) int fd = -EBADF;
+        struct stat st;
+
+        fd = openat(layouts, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return refuse(f, -errno, "cannot read the secret of the group %s: %m", name);
+        if (!S_ISREG(st.st_mode) || st.st_uid != uid || (st.st_mode & 077) != 0)
+                return refuse(f, -EPERM, "the secret of the group %s belongs to, or is open to, other users",
+                              name);
+        if (read(fd, bytes, LAYOUT_SECRET_SIZE) != LAYOUT_SECRET_SIZE || st.st_size != LAYOUT_SECRET_SIZE)
+                return refuse(f, -EINVAL, "the secret of the group %s is damaged: remove it", name);
+        return 0;
+}
+
+/* Others may draw at the same time: the first one holds. */
+static int draw(int layouts, const char *name, struct refusal *f)
+{
+        _cleanup_(closep) int fd = -EBADF;
+        uint8_t bytes[LAYOUT_SECRET_SIZE];
+        char fresh[NEW_NAME_MAX];
+        uint64_t number;
+        ssize_t n;
+        int r;
+
+        if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes) ||
+            getrandom(&number, sizeof(number), 0) != sizeof(number))
+                return refuse(f, -errno, "cannot draw a secret for the group %s: %m", name);
+        sprintf(fresh, NEW_PREFIX "%016jx", (uintmax_t) number);
+
+        fd = openat(layouts, fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return refuse(f, -errno, "cannot keep a secret for the group %s: %m", name);
+        n = write(fd, bytes, sizeof(bytes));
+        if (n < 0)
+                r = -errno;
+        else if ((size_t) n < sizeof(bytes))
+                r = -ENOSPC;
+        else if (renameat2(layouts, fresh, layouts, name, RENAME_NOREPLACE) == 0)
+                return 0;
+        else
+                r = errno == EEXIST ? 0 : -errno;
+        unlinkat(layouts, fresh, 0);
+        return r < 0 ? refuse(f, r, "cannot keep a secret for the group %s: %m", name) : 0;
+}
+
+int secret_from_directory(const char *directory, uid_t uid, const char *group, struct secret *ret,
+                          struct refusal *f)
+{
+        _cleanup_(closep) int layouts = -EBADF;
+        char name[GROUP_NAME_MAX + 2];
+        int r;
+
+        file_name(group, name);
+        layouts = open_layouts(directory, uid, f);
+        if (layouts < 0)
+                return layouts;
+        r = read_secret(layouts, name, uid, ret->bytes, f);
+        if (r == -ENOENT) {
+                r = draw(layouts, name, f);
+                if (r >= 0)
+                        r = read_secret(layouts, name, uid, ret->bytes, f);
+        }
+        if (r < 0)
+                return r;
+        strcpy(ret->group, group);
+        snprintf(ret->where, sizeof(ret->where), "%s/mergemem/layouts", directory);
+        return 0;
+}
