@@ -98,8 +98,8 @@ void options_help(FILE *f)
 {
         fputs("mergemem-run [OPTION...] [--] PROGRAM [ARGUMENT...]\n"
               "\n"
-              "Start a program with the memory layout of its group, so that the pages of equal processes\n"
-              "can be equal.\n"
+              "Start a program with the memory layout of its group, so that the pages of equal\n"
+              "processes can be equal.\n"
               "\n", f);
         for (size_t i = 0; i < ELEMENTSOF(option_table); i++) {
                 const struct option_info *info = option_table + i;

@@ -34,7 +34,7 @@ static int can_execute(const char *path)
 static int find(const char *name, char **ret)
 {
         const char *at = getenv("PATH") ?: DEFAULT_PATH;
-        int result = -ENOENT;
+        int result = -ENOENT, r;
 
         if (strchr(name, '/')) {
                 result = can_execute(name);
@@ -50,13 +50,14 @@ static int find(const char *name, char **ret)
                 /* An empty piece is the current directory. */
                 if (asprintf(&path, "%.*s%s%s", (int) n, at, n > 0 ? "/" : "./", name) < 0)
                         return -ENOMEM;
-                if (can_execute(path) == 0) {
+                r = can_execute(path);
+                if (r == 0) {
                         *ret = path;
                         return 0;
                 }
-                if (errno == EACCES)
-                        result = -EACCES;
                 free(path);
+                if (r == -EACCES)
+                        result = r;
                 if (at[n] == '\0')
                         break;
                 at += n + 1;
