@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "run/launch.h"
 
+#include <signal.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 
@@ -40,9 +41,13 @@ enum launch_result launch_with_layout(const struct launch *l, int *ret_error, st
                 /* Who got it from others keeps it. */
                 .inherit = l->inherit || (s->personality & ADDR_NO_RANDOMIZE) != 0,
                 .ksm = l->ksm,
-                .call_distance = l->program->call_distance,
+                .code = l->program->code,
         };
+        sigset_t pending;
         pid_t tracer;
+
+        sigpending(&pending);
+        o.child_pending = sigismember(&pending, SIGCHLD) > 0;
 
         if (layout_stack(l->secret, &s->stack, &o.exec_stack) < 0) {
                 (void) refuse(f, 0, "the limit of the stack, %s, leaves no room for a secret",

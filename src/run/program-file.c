@@ -5,7 +5,9 @@
 
 #include "lib/elf.h"
 
-static const unsigned char call_code[] = { 0x0f, 0x05, 0xc3 };
+/* Most have both near the beginning. */
+#define PIECE_BYTES (64U * 1024U)
+#define OVERLAP_BYTES 16U
 
 static bool is_blank(char c)
 {
@@ -45,20 +47,20 @@ int program_parse_script(char *text, size_t size, char **ret_interpreter, char *
         return 1;
 }
 
-static uint64_t find_call(const unsigned char *data, size_t size, const struct mm_elf *elf)
+static void find_code(const uint8_t *data, size_t size, const struct mm_elf *elf, struct mm_inject_code *c)
 {
         for (size_t i = 0; i < elf->n_segments; i++) {
                 const struct mm_elf_segment *s = elf->segments + i;
-                const unsigned char *found;
+                uint64_t end;
 
                 if ((s->flags & PF_X) == 0 || s->offset > size)
                         continue;
-                found = memmem(data + s->offset, MIN(s->filesz, size - s->offset), call_code,
-                               sizeof(call_code));
-                if (found)
-                        return s->vaddr + (uint64_t) (found - (data + s->offset));
+                end = MIN(s->filesz, (uint64_t) size - s->offset);
+                for (uint64_t at = 0; at < end && (c->call == 0 || c->restorer == 0); at += PIECE_BYTES)
+                        mm_inject_code_scan(data + s->offset + at,
+                                            MIN(end - at, (uint64_t) PIECE_BYTES + OVERLAP_BYTES),
+                                            s->vaddr + at, c);
         }
-        return 0;
 }
 
 /* The path that a PT_INTERP holds; NULL if there is none, or no path in it. */
@@ -97,7 +99,7 @@ int program_parse_elf(const void *data, size_t size, struct program_elf *ret)
         p.entry = header.e_entry;
         p.interpreter = find_interpreter(data, size, &header);
         if (!p.interpreter)
-                p.call = find_call(data, size, &elf);
+                find_code(data, size, &elf, &p.code);
         *ret = p;
         return 0;
 }

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/inject-code.h"
+
 /* What the bytes of an executable file say. Pure. */
 
 /* Of the first line of a script the kernel reads so much: BINPRM_BUF_SIZE. */
@@ -18,9 +20,9 @@ int program_parse_script(char *text, size_t size, char **ret_interpreter, char *
 
 struct program_elf {
         const char *interpreter; /* in the file; NULL: none */
-        uint64_t entry;          /* as linked */
-        uint64_t call;           /* of a "syscall; ret", as linked; 0: there is none; only sought where there
-                                  * is no interpreter */
+        uint64_t entry;          /* address as linked, as those below */
+        /* Only sought where there is no interpreter; 0: there is none. */
+        struct mm_inject_code code;
 };
 
 /* @data: the whole file. 0; -ENOEXEC: no ELF file that can be executed; -EINVAL, -E2BIG: its headers are

@@ -135,11 +135,12 @@ static int check_privileges(int fd, const struct stat *st, const char *path, str
         return 0;
 }
 
-static int note_call(struct program *p, const struct program_elf *elf, const char *path, struct refusal *f)
+static int note_code(struct program *p, const struct program_elf *elf, const char *path, struct refusal *f)
 {
-        if (elf->call == 0)
+        if (elf->code.call == 0)
                 return refuse(f, -ENOEXEC, "%s has no system call that could be used for the layout", path);
-        p->call_distance = (int64_t) (elf->call - elf->entry);
+        p->code.call = (int64_t) (elf->code.call - elf->entry);
+        p->code.restorer = elf->code.restorer != 0 ? (int64_t) (elf->code.restorer - elf->entry) : 0;
         return 0;
 }
 
@@ -159,7 +160,7 @@ static int examine_loader(struct program *p, const char *path, struct refusal *f
                 return r;
         if (elf.interpreter)
                 return refuse(f, -ENOEXEC, "%s, the loader of %s, has a loader itself", path, p->runs);
-        return note_call(p, &elf, path, f);
+        return note_code(p, &elf, path, f);
 }
 
 static int examine_elf(struct program *p, int fd, const struct stat *st, struct refusal *f)
@@ -174,7 +175,7 @@ static int examine_elf(struct program *p, int fd, const struct stat *st, struct 
         r = check_privileges(fd, st, p->runs, f);
         if (r < 0)
                 return r;
-        return elf.interpreter ? examine_loader(p, elf.interpreter, f) : note_call(p, &elf, p->runs, f);
+        return elf.interpreter ? examine_loader(p, elf.interpreter, f) : note_code(p, &elf, p->runs, f);
 }
 
 /* env(1) would execute the interpreter itself, and that would get a layout of its own: what it would

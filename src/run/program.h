@@ -10,16 +10,20 @@
 /* As many scripts in a row as the kernel follows. */
 #define PROGRAM_SCRIPTS_MAX 4U
 
+/* Instructions of the first code to run in the program, its own or that of its loader, that it can be led
+ * through: how far they are from the first instruction of all, in bytes. */
+struct program_code {
+        int64_t call;     /* syscall; ret */
+        int64_t restorer; /* the way to rt_sigreturn(2); 0: there is none */
+};
+
 struct program {
         char *path;  /* to execute; owned */
         char **argv; /* the array is owned, its words belong to the command line or to @words */
         char *words[2 * PROGRAM_SCRIPTS_MAX];
         size_t n_words;
         char *runs; /* the ELF file that this leads to; owned */
-
-        /* From the first instruction in user space, the program's own or its loader's, to a
-         * "syscall; ret" in the same file. */
-        int64_t call_distance;
+        struct program_code code;
 };
 void program_done(struct program *p);
 

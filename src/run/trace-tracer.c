@@ -10,15 +10,13 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 
+#include "lib/inject-code.h"
+#include "lib/inject-frame.h"
 #include "lib/inject-trace.h"
 #include "shared/log.h"
 
 #define PERSONALITY_QUERY 0xffffffffUL
 #define SET_MEMORY_MERGE 67 /* PR_SET_MEMORY_MERGE of newer headers */
-
-/* syscall; ret */
-#define CALL_CODE UINT64_C(0xc3050f)
-#define CALL_CODE_MASK UINT64_C(0xffffff)
 
 struct tracer {
         const struct trace_order *order;
@@ -26,7 +24,9 @@ struct tracer {
         struct __ptrace_syscall_info info; /* of the call it stands at */
         bool executed;
         struct user_regs_struct regs; /* of the program before its first instruction */
-        uint64_t code;                /* a "syscall; ret" in it */
+        uint64_t mask;                /* its blocked signals */
+        struct mm_inject_code code;
+        struct mm_inject_frame frame; /* below its stack: the way back */
 };
 
 /* Nothing but SIGKILL and SIGSTOP gets here, and SIGSTOP not by way of the program's process group, which
@@ -120,28 +120,26 @@ static int set_registers(struct tracer *t, const struct user_regs_struct *regs)
         return mm_inject_trace_pointer(&t->trace, PTRACE_SETREGS, 0, regs);
 }
 
-/* Whoever is let go with these registers makes the call and comes from it to the first
- * instruction, by the address that prepare() has put below the stack. */
-static struct user_regs_struct call_registers(const struct tracer *t, uint64_t nr, const uint64_t args[5])
+/* Whoever is let go with these registers makes the call, and returns from it into the frame, which leads to
+ * the first instruction. */
+static struct user_regs_struct call_registers(const struct tracer *t, uint64_t nr, const uint64_t args[4])
 {
         struct user_regs_struct regs = t->regs;
 
-        regs.rip = t->code;
-        regs.rsp -= sizeof(uint64_t);
+        regs.rip = t->code.call;
+        regs.rsp = t->frame.address;
         regs.rax = nr;
-        regs.orig_rax = UINT64_MAX;
         regs.rdi = args[0];
         regs.rsi = args[1];
         regs.rdx = args[2];
         regs.r10 = args[3];
-        regs.r8 = args[4];
         return regs;
 }
 
 /* Has the program make a call. What it returns, or -errno. */
 static int64_t call(struct tracer *t, uint64_t nr, uint64_t a, uint64_t b)
 {
-        struct user_regs_struct regs = call_registers(t, nr, (const uint64_t[5]){ a, b });
+        struct user_regs_struct regs = call_registers(t, nr, (const uint64_t[4]){ a, b });
         int r;
 
         r = set_registers(t, &regs);
@@ -156,30 +154,96 @@ static int64_t call(struct tracer *t, uint64_t nr, uint64_t a, uint64_t b)
         return r < 0 ? r : t->info.exit.rval;
 }
 
+static int peek(struct tracer *t, uint64_t at, void *ret, size_t size)
+{
+        for (size_t i = 0; i < size; i += sizeof(uint64_t)) {
+                uint64_t word;
+                int r;
+
+                r = mm_inject_trace_pointer(&t->trace, PTRACE_PEEKTEXT, at + i, &word);
+                if (r < 0)
+                        return r;
+                memcpy((uint8_t *) ret + i, &word, MIN(sizeof(word), size - i));
+        }
+        return 0;
+}
+
+static int poke(struct tracer *t, const struct mm_inject_frame *frame)
+{
+        for (size_t i = 0; i < frame->size; i += sizeof(uint64_t)) {
+                uint64_t word = 0;
+                int r;
+
+                memcpy(&word, frame->bytes + i, MIN(sizeof(word), frame->size - i));
+                r = mm_inject_trace_request(&t->trace, PTRACE_POKEDATA, frame->address + i, word);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Whether the instructions are where they were in the file. */
+static int find_code(struct tracer *t)
+{
+        const struct program_code *code = &t->order->code;
+        struct mm_inject_code found = { 0 };
+        uint8_t text[16];
+        int r;
+
+        t->code.call = t->regs.rip + (uint64_t) code->call;
+        t->code.restorer = code->restorer != 0 ? t->regs.rip + (uint64_t) code->restorer : 0;
+        r = peek(t, t->code.call, text, 3);
+        if (r < 0)
+                return r;
+        mm_inject_code_scan(text, 3, t->code.call, &found);
+        if (t->code.restorer != 0) {
+                r = peek(t, t->code.restorer, text, 9);
+                if (r < 0)
+                        return r;
+                mm_inject_code_scan(text, 9, t->code.restorer, &found);
+        }
+        return found.call == t->code.call && found.restorer == t->code.restorer ? 0 : -ESTALE;
+}
+
+/* By rt_sigreturn(2) the program gets back all registers and its blocked signals; where it has no way to
+ * that, the address of its first instruction has to do, and registers that have no meaning there, by
+ * the ABI, are not what they were. */
+static int lay_frame(struct tracer *t)
+{
+        const struct mm_inject_xstate_layout none = { 0 };
+        struct user_fpregs_struct fpregs;
+        int r;
+
+        if (t->code.restorer == 0) {
+                t->frame = (struct mm_inject_frame){ .address = t->regs.rsp - sizeof(uint64_t),
+                                                     .size = sizeof(uint64_t) };
+                memcpy(t->frame.bytes, &(uint64_t){ t->regs.rip }, sizeof(uint64_t));
+                return poke(t, &t->frame);
+        }
+        r = mm_inject_trace_pointer(&t->trace, PTRACE_GETFPREGS, 0, &fpregs);
+        if (r >= 0)
+                r = mm_inject_frame_build(&t->regs, t->mask, (const uint8_t *) &fpregs, sizeof(fpregs), &none,
+                                          t->code.restorer, &t->frame);
+        return r < 0 ? r : poke(t, &t->frame);
+}
+
 /* The program stands where its exec returns. */
 static int prepare(struct tracer *t)
 {
-        const struct trace_order *o = t->order;
-        uint64_t code = 0;
         int r;
 
-        if (prlimit(t->trace.tid, RLIMIT_STACK, &o->stack, NULL) < 0)
+        if (prlimit(t->trace.tid, RLIMIT_STACK, &t->order->stack, NULL) < 0)
                 return -errno;
         if (t->info.arch != AUDIT_ARCH_X86_64)
                 return -EAFNOSUPPORT;
         r = mm_inject_trace_pointer(&t->trace, PTRACE_GETREGS, 0, &t->regs);
+        if (r >= 0)
+                r = mm_inject_trace_pointer(&t->trace, PTRACE_GETSIGMASK, sizeof(t->mask), &t->mask);
         if (r < 0)
                 return r;
         t->regs.orig_rax = UINT64_MAX; /* not in a system call any more */
-
-        t->code = t->regs.rip + (uint64_t) o->call_distance;
-        r = mm_inject_trace_pointer(&t->trace, PTRACE_PEEKTEXT, t->code, &code);
-        if (r < 0)
-                return r;
-        if ((code & CALL_CODE_MASK) != CALL_CODE)
-                return -ESTALE;
-        return mm_inject_trace_request(&t->trace, PTRACE_POKEDATA, t->regs.rsp - sizeof(uint64_t),
-                                       t->regs.rip);
+        r = find_code(t);
+        return r < 0 ? r : lay_frame(t);
 }
 
 static int restore_personality(struct tracer *t)
@@ -202,11 +266,20 @@ static int restore_personality(struct tracer *t)
 static int let_go(struct tracer *t)
 {
         /* rdx has to be 0 at the first instruction, so it is well that waitid() takes no buffer there. */
-        struct user_regs_struct regs = call_registers(t, SYS_waitid, (const uint64_t[5]){
+        struct user_regs_struct regs = call_registers(t, SYS_waitid, (const uint64_t[4]){
                 P_PID, (uint64_t) getpid(), 0, WEXITED | __WALL });
-        int r;
+        const uint64_t child = UINT64_C(1) << (SIGCHLD - 1);
+        int r = 0;
 
-        r = set_registers(t, &regs);
+        /* To a parent that has executed another program the kernel sends SIGCHLD whatever was asked for. Where
+         * that is blocked it would stay; else, and so in the meantime, it is ignored. */
+        if (t->code.restorer != 0 && (t->mask & child) != 0 && !t->order->child_pending) {
+                uint64_t mask = t->mask & ~child;
+
+                r = mm_inject_trace_pointer(&t->trace, PTRACE_SETSIGMASK, sizeof(mask), &mask);
+        }
+        if (r >= 0)
+                r = set_registers(t, &regs);
         return r < 0 ? r : mm_inject_trace_request(&t->trace, PTRACE_DETACH, 0, 0);
 }
 

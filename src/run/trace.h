@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include "run/program.h"
 #include "run/refusal.h"
 #include "run/situation.h"
 
@@ -14,7 +15,7 @@
  * It is a child of the launcher that traces its parent. Where the exec is done it puts back what was
  * only meant for that: the limit of the stack, and the personality, by a system call that the program
  * makes before anything else. The last thing that the program is led through is waitid(2) for this
- * child, so that it begins without child, zombie or signal. Should this process be killed before,
+ * child, so that it begins without child, zombie or SIGCHLD. Should this process be killed before,
  * the program is killed too, rather than run with the wrong limits. */
 
 struct trace_order {
@@ -23,7 +24,8 @@ struct trace_order {
         unsigned long exec_personality;
         bool inherit; /* leaves the personality to what the program executes */
         bool ksm;     /* PR_SET_MEMORY_MERGE, in the program: some kernels forget it on exec */
-        int64_t call_distance; /* of struct program */
+        bool child_pending; /* SIGCHLD is blocked, and waits already */
+        struct program_code code;
 };
 
 /* Where it is built at all. */

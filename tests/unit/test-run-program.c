@@ -101,6 +101,7 @@ static struct image image(void)
         };
 
         memcpy(m.code + 40, (const unsigned char[]){ 0x0f, 0x05, 0xc3 }, 3);
+        memcpy(m.code + 50, (const unsigned char[]){ 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05 }, 7);
         return m;
 }
 
@@ -112,24 +113,25 @@ static void test_elf(void)
         g_assert_cmpint(program_parse_elf(&m, sizeof(m), &e), ==, 0);
         g_assert_cmpstr(e.interpreter, ==, "/lib/ld.so");
         g_assert_cmpuint(e.entry, ==, m.header.e_entry);
-        g_assert_cmpuint(e.call, ==, 0);
+        g_assert_cmpuint(e.code.call, ==, 0);
 
         m.interpreter.p_type = PT_NULL;
         g_assert_cmpint(program_parse_elf(&m, sizeof(m), &e), ==, 0);
         g_assert_null(e.interpreter);
-        g_assert_cmpuint(e.call - e.entry, ==, 40);
+        g_assert_cmpuint(e.code.call - e.entry, ==, 40);
+        g_assert_cmpuint(e.code.restorer - e.entry, ==, 50);
 
         /* Not in code, or not in the file. */
         m.segment.p_flags = PF_R | PF_W;
         g_assert_cmpint(program_parse_elf(&m, sizeof(m), &e), ==, 0);
-        g_assert_cmpuint(e.call, ==, 0);
+        g_assert_cmpuint(e.code.call, ==, 0);
         m = image();
         m.interpreter.p_type = PT_NULL;
         g_assert_cmpint(program_parse_elf(&m, offsetof(struct image, code) + 42, &e), ==, 0);
-        g_assert_cmpuint(e.call, ==, 0);
+        g_assert_cmpuint(e.code.call, ==, 0);
         m.segment.p_offset = m.segment.p_vaddr = 0x200000;
         g_assert_cmpint(program_parse_elf(&m, sizeof(m), &e), ==, 0);
-        g_assert_cmpuint(e.call, ==, 0);
+        g_assert_cmpuint(e.code.call, ==, 0);
 }
 
 static void test_elf_refused(void)
@@ -222,7 +224,8 @@ static void test_dynamic(void)
 
         g_assert_cmpint(examine("cat", "/usr/bin:/bin", &p, &f), ==, 0);
         g_assert_cmpstr(p.runs, ==, p.path);
-        g_assert_cmpint(p.call_distance, !=, 0);
+        g_assert_cmpint(p.code.call, !=, 0);
+        g_assert_cmpint(p.code.restorer, !=, 0);
         g_assert_cmpstr(p.argv[0], ==, "cat");
         g_assert_cmpstr(p.argv[2], ==, "two");
         g_assert_null(p.argv[3]);
