@@ -38,7 +38,7 @@ static int open_directory(int at, const char *name, uid_t uid, mode_t forbidden,
         return TAKE_FD(fd);
 }
 
-static int open_layouts(const char *directory, uid_t uid, struct refusal *f)
+static int open_groups(const char *directory, uid_t uid, struct refusal *f)
 {
         _cleanup_(closep) int top = -EBADF, ours = -EBADF;
         struct stat st;
@@ -49,17 +49,17 @@ static int open_layouts(const char *directory, uid_t uid, struct refusal *f)
         if ((st.st_uid != uid && st.st_uid != 0) || (st.st_mode & 022) != 0)
                 return refuse(f, -EPERM, "no place for secrets: other users may write to %s", directory);
         ours = open_directory(top, "mergemem", uid, 022, f);
-        return ours < 0 ? ours : open_directory(ours, "layouts", uid, 077, f);
+        return ours < 0 ? ours : open_directory(ours, "groups", uid, 077, f);
 }
 
 /* 0; -ENOENT: there is none yet. */
-static int read_secret(int layouts, const char *name, uid_t uid, uint8_t bytes[LAYOUT_SECRET_SIZE],
+static int read_secret(int groups, const char *name, uid_t uid, uint8_t bytes[LAYOUT_SECRET_SIZE],
                        struct refusal *f)
 {
         _cleanup_(closep) int fd = -EBADF;
         struct stat st;
 
-        fd = openat(layouts, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        fd = openat(groups, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)
                 return refuse(f, -errno, "cannot read the secret of the group %s: %m", name);
         if (!S_ISREG(st.st_mode) || st.st_uid != uid || (st.st_mode & 077) != 0)
@@ -71,7 +71,7 @@ static int read_secret(int layouts, const char *name, uid_t uid, uint8_t bytes[L
 }
 
 /* Others may draw at the same time: the first one holds. */
-static int draw(int layouts, const char *name, struct refusal *f)
+static int draw(int groups, const char *name, struct refusal *f)
 {
         _cleanup_(closep) int fd = -EBADF;
         uint8_t bytes[LAYOUT_SECRET_SIZE];
@@ -85,7 +85,7 @@ static int draw(int layouts, const char *name, struct refusal *f)
                 return refuse(f, -errno, "cannot draw a secret for the group %s: %m", name);
         sprintf(fresh, NEW_PREFIX "%016jx", (uintmax_t) number);
 
-        fd = openat(layouts, fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        fd = openat(groups, fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (fd < 0)
                 return refuse(f, -errno, "cannot keep a secret for the group %s: %m", name);
         n = write(fd, bytes, sizeof(bytes));
@@ -93,34 +93,34 @@ static int draw(int layouts, const char *name, struct refusal *f)
                 r = -errno;
         else if ((size_t) n < sizeof(bytes))
                 r = -ENOSPC;
-        else if (renameat2(layouts, fresh, layouts, name, RENAME_NOREPLACE) == 0)
+        else if (renameat2(groups, fresh, groups, name, RENAME_NOREPLACE) == 0)
                 return 0;
         else
                 r = errno == EEXIST ? 0 : -errno;
-        unlinkat(layouts, fresh, 0);
+        unlinkat(groups, fresh, 0);
         return r < 0 ? refuse(f, r, "cannot keep a secret for the group %s: %m", name) : 0;
 }
 
 int secret_from_directory(const char *directory, uid_t uid, const char *group, struct secret *ret,
                           struct refusal *f)
 {
-        _cleanup_(closep) int layouts = -EBADF;
+        _cleanup_(closep) int groups = -EBADF;
         char name[GROUP_NAME_MAX + 2];
         int r;
 
         file_name(group, name);
-        layouts = open_layouts(directory, uid, f);
-        if (layouts < 0)
-                return layouts;
-        r = read_secret(layouts, name, uid, ret->bytes, f);
+        groups = open_groups(directory, uid, f);
+        if (groups < 0)
+                return groups;
+        r = read_secret(groups, name, uid, ret->bytes, f);
         if (r == -ENOENT) {
-                r = draw(layouts, name, f);
+                r = draw(groups, name, f);
                 if (r >= 0)
-                        r = read_secret(layouts, name, uid, ret->bytes, f);
+                        r = read_secret(groups, name, uid, ret->bytes, f);
         }
         if (r < 0)
                 return r;
         strcpy(ret->group, group);
-        snprintf(ret->where, sizeof(ret->where), "%s/mergemem/layouts", directory);
+        snprintf(ret->where, sizeof(ret->where), "%s/mergemem/groups", directory);
         return 0;
 }

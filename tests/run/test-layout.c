@@ -90,7 +90,7 @@ static void test_static(void)
 
 static void rotate(const char *group)
 {
-        g_autofree char *path = g_build_filename("/run/mergemem/layouts", group, NULL);
+        g_autofree char *path = g_build_filename("/run/mergemem/groups", group, NULL);
 
         g_assert_cmpint(unlink(path), ==, 0);
 }
@@ -274,7 +274,7 @@ static void test_dry_run(void)
         g_assert_cmpstr(o.out, ==,
                         "Program: " PROBE "\n"
                         "Layout:  of the group dry, one of 2^28\n"
-                        "Secret:  kept by /run/mergemem/layouts\n"
+                        "Secret:  kept by /run/mergemem/groups\n"
                         "Hashes:  PYTHONHASHSEED, for CPython\n"
                         "Hashes:  PERL_HASH_SEED, for Perl\n"
                         "Hashes:  PERL_PERTURB_KEYS, for Perl\n"
@@ -293,7 +293,7 @@ static void test_verbose(void)
         g_assert_cmpstr(o.err, ==,
                         "Program: " PROBE "\n"
                         "Layout:  of the group loud, one of 2^28\n"
-                        "Secret:  kept by /run/mergemem/layouts\n");
+                        "Secret:  kept by /run/mergemem/groups\n");
 }
 
 int main(int argc, char *argv[])

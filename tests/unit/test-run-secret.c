@@ -64,7 +64,7 @@ static void remove_file(const char *path)
 
 static unsigned count_files(void)
 {
-        g_autofree char *full = g_build_filename(tree, "mergemem/layouts", NULL);
+        g_autofree char *full = g_build_filename(tree, "mergemem/groups", NULL);
         GDir *dir = g_dir_open(full, 0, NULL);
         unsigned n = 0;
 
@@ -93,11 +93,11 @@ static void test_drawn_once(void)
 
         g_assert_cmpuint(count_files(), ==, 2);
         g_assert_cmpuint(mode_of("mergemem"), ==, 0700);
-        g_assert_cmpuint(mode_of("mergemem/layouts"), ==, 0700);
-        g_assert_cmpuint(mode_of("mergemem/layouts/web.service"), ==, 0600);
+        g_assert_cmpuint(mode_of("mergemem/groups"), ==, 0700);
+        g_assert_cmpuint(mode_of("mergemem/groups/web.service"), ==, 0600);
 
         /* Somebody rotates it. */
-        remove_file("mergemem/layouts/web.service");
+        remove_file("mergemem/groups/web.service");
         g_assert_cmpint(get("web.service", &b, &f), ==, 0);
         g_assert_cmpint(memcmp(a.bytes, b.bytes, sizeof(a.bytes)), !=, 0);
         after();
@@ -159,11 +159,11 @@ static void test_damaged(void)
 
         before();
         g_assert_cmpint(get("g", &s, &f), ==, 0);
-        tree_write(tree, "mergemem/layouts/g", "too short");
-        change_mode("mergemem/layouts/g", 0600);
+        tree_write(tree, "mergemem/groups/g", "too short");
+        change_mode("mergemem/groups/g", 0600);
         assert_refused("g", "damaged");
-        tree_write(tree, "mergemem/layouts/g", "longer than the thirty-two bytes that it has to be");
-        change_mode("mergemem/layouts/g", 0600);
+        tree_write(tree, "mergemem/groups/g", "longer than the thirty-two bytes that it has to be");
+        change_mode("mergemem/groups/g", 0600);
         assert_refused("g", "damaged");
         after();
 }
@@ -175,13 +175,13 @@ static void test_open_to_others(void)
 
         before();
         g_assert_cmpint(get("g", &s, &f), ==, 0);
-        change_mode("mergemem/layouts/g", 0640);
+        change_mode("mergemem/groups/g", 0640);
         assert_refused("g", "other users");
-        change_mode("mergemem/layouts/g", 0600);
+        change_mode("mergemem/groups/g", 0600);
         g_assert_cmpint(get("g", &s, &f), ==, 0);
-        change_mode("mergemem/layouts", 0750);
+        change_mode("mergemem/groups", 0750);
         assert_refused("g", "other users");
-        change_mode("mergemem/layouts", 0700);
+        change_mode("mergemem/groups", 0700);
         change_mode("mergemem", 0720);
         assert_refused("g", "other users");
         change_mode("mergemem", 0755);
@@ -200,9 +200,9 @@ static void test_links(void)
 
         before();
         g_assert_cmpint(get("g", &s, &f), ==, 0);
-        tree_link(tree, "mergemem/layouts/link", "g");
+        tree_link(tree, "mergemem/groups/link", "g");
         assert_refused("link", "cannot read");
-        fifo = g_build_filename(tree, "mergemem/layouts/fifo", NULL);
+        fifo = g_build_filename(tree, "mergemem/groups/fifo", NULL);
         g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
         assert_refused("fifo", "other users");
         after();
