@@ -24,11 +24,13 @@
  *      probe kill N            itself, by signal N
  *      probe exec PROGRAM...   executes that
  *      probe deep MIB          fills so much of its stack
+ *      probe beyond N          writes behind the end of N bytes of heap
+ *      probe lose N            forgets pieces of heap of N bytes
  */
 
 #define GET_MEMORY_MERGE 68 /* PR_GET_MEMORY_MERGE of newer headers */
 
-static int data;
+static int data = 11;
 
 static void tell(const char *key, uint64_t value)
 {
@@ -172,6 +174,23 @@ static __attribute__((noinline)) int deep(size_t bytes)
         return bytes > sizeof(here) ? deep(bytes - sizeof(here)) + here[5] : here[7];
 }
 
+static __attribute__((noinline)) void beyond(size_t n)
+{
+        volatile char *p = malloc(n);
+
+        p[n] = 1;
+        free((char *) p);
+}
+
+static __attribute__((noinline)) void lose(size_t n)
+{
+        for (unsigned i = 0; i < 100; i++) { /* the last one may still be in some register */
+                volatile char *p = malloc(n);
+
+                p[0] = 1;
+        }
+}
+
 int main(int argc, char *argv[])
 {
         const char *what = argc > 1 ? argv[1] : "", *slash = strrchr(what, '/');
@@ -201,6 +220,14 @@ int main(int argc, char *argv[])
         }
         if (strcmp(what, "deep") == 0) {
                 (void) deep((size_t) atoi(argv[2]) << 20);
+                return EXIT_SUCCESS;
+        }
+        if (strcmp(what, "beyond") == 0) {
+                beyond((size_t) atoi(argv[2]));
+                return EXIT_SUCCESS;
+        }
+        if (strcmp(what, "lose") == 0) {
+                lose((size_t) atoi(argv[2]));
                 return EXIT_SUCCESS;
         }
         if (strcmp(what, "exec") == 0)

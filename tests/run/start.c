@@ -19,7 +19,8 @@
 #include "../bus/isolate.h"
 
 #define STACK_LIMIT (8U << 20)
-#define TIMEOUT_USEC UINT64_C(10000000)
+/* Debuggers take their time on a busy machine. */
+#define TIMEOUT_USEC UINT64_C(60000000)
 #define RUNTIME_NOBODY "/run/nobody"
 #define PROGRAMS "/run/bin"
 
@@ -53,7 +54,8 @@ static void copy_program(const char *path)
 
 void start_init(int *argc, char ***argv)
 {
-        static const char *const programs[] = { TEST_RUN, TEST_PROBE, TEST_PROBE_STATIC, TEST_ENTRY, TEST_ENTRY_RETURN };
+        static const char *const programs[] = { TEST_RUN, TEST_PROBE, TEST_PROBE_STATIC, TEST_PROBE_ASAN, TEST_ENTRY,
+                                                TEST_ENTRY_RETURN };
         struct rlimit stack;
 
         isolate();

@@ -11,6 +11,7 @@
 #define RUN "/run/bin/mergemem-run"
 #define PROBE "/run/bin/probe"
 #define PROBE_STATIC "/run/bin/probe-static"
+#define PROBE_ASAN "/run/bin/probe-asan"
 #define ENTRY "/run/bin/entry"
 #define ENTRY_RETURN "/run/bin/entry-return"
 
@@ -43,7 +44,7 @@ void start_init(int *argc, char ***argv);
 /* For the end of main(): whether all is over that was begun. */
 int start_end(int status);
 
-/* To its end, which has to come within ten seconds. */
+/* To its end, which has to come within a minute. */
 Outcome start_run(const struct start *s);
 /* Without waiting: its pid, and the pipe from its standard output and to its input. */
 pid_t start_spawn(const struct start *s, int *ret_in, int *ret_out);
