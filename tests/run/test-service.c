@@ -12,8 +12,8 @@
 #include "shared/names.h"
 #include "start.h"
 
-/* Secrets from whoever has the service's name on a private bus, good ones and bad ones, and what is done where
- * nobody has it or it does not answer. */
+/* Secrets from the service on a private bus, from a peer that has its name and answers well or badly, and what is
+ * done where nobody has it or it does not answer. */
 
 #define BUS_ADDRESS "unix:path=/run/bus" /* where start_init() has mergemem-run look */
 
@@ -247,9 +247,83 @@ static void test_silent(void)
         g_assert_cmpint(unlink("/run/bus"), ==, 0);
 }
 
+static pid_t service_start(void)
+{
+        pid_t pid;
+
+        g_assert_cmpint(mkdir("/run/service", 0700), ==, 0);
+        g_assert_true(g_file_set_contents("/run/service.conf", "[Daemon]\nAutomatic=no\n", -1, NULL));
+        pid = fork();
+        if (pid == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                g_setenv("RUNTIME_DIRECTORY", "/run/service", TRUE);
+                g_setenv("STATE_DIRECTORY", "/run/service", TRUE);
+                execl(TEST_DAEMON, "mergememd", "--mechanism=observe", "--bus=" BUS_ADDRESS,
+                      "--config=/run/service.conf", "--log-level=warning", NULL);
+                _exit(88);
+        }
+        for (uint64_t end = now_usec() + 30000000;; g_usleep(10000)) {
+                g_auto(Outcome) o = start_run(&(const struct start){
+                        .argv = WORDS(TEST_CTL, "--bus=" BUS_ADDRESS, "stats") });
+
+                if (o.status == 0)
+                        return pid;
+                g_assert_cmpuint(now_usec(), <, end);
+        }
+}
+
+/* The real one. */
+static void test_service(void)
+{
+        pid_t bus = bus_start(), service = service_start();
+        const struct start s = { .options = WORDS("--group=real"), .argv = WORDS(PROBE, "hold") };
+        uint64_t a;
+        int in, out, status;
+        pid_t pid;
+        char c;
+
+        assert_source(0, "real", "real", "mergememd");
+        assert_source(UID_NOBODY, "real", "real", "mergememd");
+        assert_source(0, NULL, "default", "mergememd"); /* in no unit */
+        a = libraries(0, "real");
+        g_assert_cmpuint(libraries(0, "real"), ==, a);
+        g_assert_cmpuint(libraries(0, "other"), !=, a);
+        g_assert_cmpuint(libraries(UID_NOBODY, "real"), !=, a);
+
+        /* It knows who has it. */
+        pid = start_spawn(&s, &in, &out);
+        g_assert_cmpint(read(out, &c, 1), ==, 1);
+        {
+                g_auto(Outcome) o = start_run(&(const struct start){
+                        .argv = WORDS(TEST_CTL, "--bus=" BUS_ADDRESS, "layouts", "--json=short") });
+
+                assert_exited(&o, 0);
+                if (!strstr(o.out, "\"name\":\"real\"") || !strstr(o.out, "\"started\":4,\"processes\":1"))
+                        g_error("nobody runs: %s", o.out);
+        }
+        close(in);
+        close(out);
+        g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+
+        {
+                g_auto(Outcome) o = start_run(&(const struct start){
+                        .argv = WORDS(TEST_CTL, "--bus=" BUS_ADDRESS, "layouts", "rotate", "real", "--user=0") });
+
+                assert_exited(&o, 0);
+        }
+        g_assert_cmpuint(libraries(0, "real"), !=, a);
+
+        kill(service, SIGTERM);
+        g_assert_cmpint(waitpid(service, &status, 0), ==, service);
+        g_assert_cmpint(status, ==, 0);
+        stop(bus);
+        g_assert_cmpint(unlink("/run/bus"), ==, 0);
+}
+
 int main(int argc, char *argv[])
 {
         start_init(&argc, &argv);
+        g_test_add_func("/service/service", test_service);
         g_test_add_func("/service/answers", test_answers);
         g_test_add_func("/service/refusals", test_refusals);
         g_test_add_func("/service/absent", test_absent);
