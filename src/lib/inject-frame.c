@@ -119,9 +119,9 @@ int mm_inject_frame_build(const struct user_regs_struct *regs, uint64_t mask, co
         uint64_t state_at, at;
         struct kernel_frame head = { 0 };
 
-        if (xstate_size < FXSAVE_SIZE)
+        if (xstate_size > 0 && xstate_size < FXSAVE_SIZE)
                 return -EINVAL;
-        state_size = extended ? layout->size_full + sizeof(uint32_t) : FXSAVE_SIZE;
+        state_size = extended ? layout->size_full + sizeof(uint32_t) : xstate_size > 0 ? FXSAVE_SIZE : 0;
         if (state_size > MM_INJECT_XSTATE_MAX)
                 return -E2BIG;
         if (regs->rsp < RED_ZONE + MM_INJECT_FRAME_MAX)
@@ -134,14 +134,15 @@ int mm_inject_frame_build(const struct user_regs_struct *regs, uint64_t mask, co
         head.flags = (extended ? FLAG_FP_XSTATE : 0) | FLAG_SIGCONTEXT_SS | FLAG_STRICT_RESTORE_SS;
         head.stack.flags = KEEP_ALTERNATE_STACK;
         head.mask = mask;
-        fill_context(&head.context, regs, mask, state_at);
+        fill_context(&head.context, regs, mask, state_size > 0 ? state_at : 0);
 
         ret->address = at;
         ret->size = state_at + state_size - at;
         memset(ret->bytes, 0, ret->size);
         memcpy(ret->bytes, &head, sizeof(head));
-        memcpy(ret->bytes + (state_at - at), xstate,
-               MIN(xstate_size, extended ? layout->size_full : FXSAVE_SIZE));
+        if (state_size > 0)
+                memcpy(ret->bytes + (state_at - at), xstate,
+                       MIN(xstate_size, extended ? layout->size_full : FXSAVE_SIZE));
         if (extended)
                 seal_xstate(ret->bytes + (state_at - at), mm_inject_xstate_features(xstate, xstate_size),
                             layout);

@@ -210,8 +210,6 @@ static int find_code(struct tracer *t)
  * the ABI, are not what they were. */
 static int lay_frame(struct tracer *t)
 {
-        const struct mm_inject_xstate_layout none = { 0 };
-        struct user_fpregs_struct fpregs;
         int r;
 
         if (t->code.restorer == 0) {
@@ -220,10 +218,8 @@ static int lay_frame(struct tracer *t)
                 memcpy(t->frame.bytes, &(uint64_t){ t->regs.rip }, sizeof(uint64_t));
                 return poke(t, &t->frame);
         }
-        r = mm_inject_trace_pointer(&t->trace, PTRACE_GETFPREGS, 0, &fpregs);
-        if (r >= 0)
-                r = mm_inject_frame_build(&t->regs, t->mask, (const uint8_t *) &fpregs, sizeof(fpregs), &none,
-                                          t->code.restorer, &t->frame);
+        /* Nor has it done anything with floating point numbers yet. */
+        r = mm_inject_frame_build(&t->regs, t->mask, NULL, 0, NULL, t->code.restorer, &t->frame);
         return r < 0 ? r : poke(t, &t->frame);
 }
 

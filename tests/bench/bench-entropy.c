@@ -13,21 +13,22 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "bench.h"
 #include "shared/macro.h"
 
-/* What of address-space randomisation is left to programs that mergemem-run starts. This program
- * starts itself many times over and notes where things are: as any program is started; each in a
- * layout group of its own, which is what somebody sees who does not know the secret; and all in one group.
- * The figure is the binary logarithm of how many places there are between the lowest and the highest
- * that were seen. */
+/* What of address-space randomisation is left to programs that mergemem-run starts, and how long a start
+ * takes. This program starts itself many times over and notes where things are: as any program is
+ * started; each in a layout group of its own, which is what somebody sees who does not know the secret; and
+ * all in one group. The figure is the binary logarithm of how many places there are between the lowest and
+ * the highest that were seen. */
 
 #define STARTS_DEFAULT 2000U
 #define STARTS_MAX 100000U
-#define PLACES 6U
+#define PLACES 7U
 #define PROBE "--probe"
 
 static const char *const place_names[PLACES] = {
-        "program", "heap", "libraries", "mappings", "stack", "thread's stack",
+        "program", "heap", "heap behind program", "libraries", "mappings", "stack", "thread's stack",
 };
 
 static void *note_stack(void *ret)
@@ -47,10 +48,11 @@ static int probe(void)
         p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         places[0] = (uint64_t) (uintptr_t) place_names;
         places[1] = (uint64_t) (uintptr_t) sbrk(0);
-        places[2] = (uint64_t) (uintptr_t) &stdout->_flags;
-        places[3] = (uint64_t) (uintptr_t) p;
-        places[4] = (uint64_t) (uintptr_t) __builtin_frame_address(0);
-        if (pthread_create(&thread, NULL, note_stack, &places[5]) != 0 || pthread_join(thread, NULL) != 0)
+        places[2] = places[1] - places[0];
+        places[3] = (uint64_t) (uintptr_t) &stdout->_flags;
+        places[4] = (uint64_t) (uintptr_t) p;
+        places[5] = (uint64_t) (uintptr_t) __builtin_frame_address(0);
+        if (pthread_create(&thread, NULL, note_stack, &places[6]) != 0 || pthread_join(thread, NULL) != 0)
                 return EXIT_FAILURE;
         return write(STDOUT_FILENO, places, sizeof(places)) == sizeof(places) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -109,32 +111,66 @@ static double bits(const uint64_t *values, size_t stride, size_t n)
 
 enum way { NORMAL, OUTSIDE, INSIDE, WAYS };
 
-static int measure(enum way way, const char *self, size_t n, double ret[PLACES])
+struct figures {
+        double bits[PLACES];
+        double start_sec; /* median, from the request to the end of the program */
+};
+
+static int measure(enum way way, const char *self, size_t n, struct figures *ret)
 {
         _cleanup_(freep) uint64_t *values = calloc(n * PLACES, sizeof(*values));
+        _cleanup_(freep) double *times = calloc(n, sizeof(*times));
         int r;
 
-        if (!values)
+        if (!values || !times)
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++) {
                 char group[64];
                 char *argv[] = { (char *) BENCH_RUN, group, (char *) "--", (char *) self, (char *) PROBE, NULL };
 
                 snprintf(group, sizeof(group), "--group=g%zu", way == OUTSIDE ? i : 0);
+                times[i] = bench_now_sec();
                 r = start(way == NORMAL ? argv + 3 : argv, values + i * PLACES);
                 if (r < 0)
                         return r;
+                times[i] = bench_now_sec() - times[i];
         }
         for (size_t k = 0; k < PLACES; k++)
-                ret[k] = bits(values + k, PLACES, n);
+                ret->bits[k] = bits(values + k, PLACES, n);
+        ret->start_sec = bench_median(times, n);
         return 0;
+}
+
+static void print_table(const struct figures f[WAYS], size_t n)
+{
+        printf("Bits of entropy, of %zu starts each\n%-20s%12s%16s%16s\n", n, "", "normally", "other groups",
+               "the own group");
+        for (size_t k = 0; k < PLACES; k++)
+                printf("%-20s%12.1f%16.1f%16.1f\n", place_names[k], f[NORMAL].bits[k], f[OUTSIDE].bits[k],
+                       f[INSIDE].bits[k]);
+        printf("%-20s%9.2f ms%13.2f ms%13.2f ms\n", "a start takes", f[NORMAL].start_sec * 1e3,
+               f[OUTSIDE].start_sec * 1e3, f[INSIDE].start_sec * 1e3);
+}
+
+static void print_json(const struct figures f[WAYS])
+{
+        static const char *const way_names[WAYS] = { "normal", "outside", "inside" };
+
+        for (enum way way = NORMAL; way < WAYS; way++) {
+                printf("%s{\"way\":\"%s\",\"start_sec\":%.6f", way == NORMAL ? "[" : ",", way_names[way],
+                       f[way].start_sec);
+                for (size_t k = 0; k < PLACES; k++)
+                        printf(",\"%s\":%.1f", place_names[k], f[way].bits[k]);
+                printf("}");
+        }
+        puts("]");
 }
 
 int main(int argc, char *argv[])
 {
         struct rlimit stack;
         char self[4096];
-        double figures[WAYS][PLACES];
+        struct figures figures[WAYS];
         bool json = false;
         size_t n = STARTS_DEFAULT;
         ssize_t length;
@@ -166,19 +202,15 @@ int main(int argc, char *argv[])
                 return EXIT_FAILURE;
 
         for (enum way way = NORMAL; way < WAYS; way++) {
-                r = measure(way, self, n, figures[way]);
+                r = measure(way, self, n, &figures[way]);
                 if (r < 0) {
                         fprintf(stderr, "bench-entropy: %s\n", strerror(-r));
                         return EXIT_FAILURE;
                 }
         }
-        if (!json)
-                printf("Bits of entropy, of %zu starts each\n%-16s%12s%16s%16s\n", n, "", "normally",
-                       "other groups", "the own group");
-        for (size_t k = 0; k < PLACES; k++)
-                printf(json ? "%s{\"place\":\"%s\",\"normal\":%.1f,\"outside\":%.1f,\"inside\":%.1f}%s\n" :
-                              "%.0s%-16s%12.1f%16.1f%16.1f%.0s\n",
-                       k == 0 ? "[" : ",", place_names[k], figures[NORMAL][k], figures[OUTSIDE][k],
-                       figures[INSIDE][k], k + 1 < PLACES ? "" : "]");
+        if (json)
+                print_json(figures);
+        else
+                print_table(figures, n);
         return EXIT_SUCCESS;
 }

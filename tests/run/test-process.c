@@ -322,6 +322,27 @@ static void test_failed_exec(void)
         wait_alone();
 }
 
+static void shrink_environment(void *userdata)
+{
+        clearenv();
+        if (userdata)
+                setenv("FILL", userdata, 1);
+}
+
+/* The stack begins at the end of the address space, so that little environment means little room above. */
+static void test_environment(void)
+{
+        g_autofree char *fill = g_strnfill(8192, 'f');
+
+        for (unsigned i = 0; i < 130; i++) {
+                const struct start s = { .options = NO_OPTIONS, .argv = WORDS(i % 2 ? PROBE : PROBE_STATIC, "exit", "0"),
+                                         .setup = shrink_environment, .userdata = i == 0 ? NULL : fill + 8192 - 61 * i };
+                g_auto(Outcome) o = start_run(&s);
+
+                assert_exited(&o, 0);
+        }
+}
+
 enum { R15, R14, R13, R12, R9, R8, FLAGS, RSP, RBP, RDI, RSI, RDX, RCX, RBX, RAX, REGISTERS };
 
 static void fix(void *userdata)
@@ -372,6 +393,7 @@ int main(int argc, char *argv[])
         g_test_add_func("/process/first-process", test_first_process);
         g_test_add_func("/process/subreaper", test_subreaper);
         g_test_add_func("/process/failed-exec", test_failed_exec);
+        g_test_add_func("/process/environment", test_environment);
         g_test_add_func("/process/entry", test_entry);
         return start_end(g_test_run());
 }

@@ -292,6 +292,23 @@ static void test_frame(void)
         g_assert_cmpint(mm_inject_frame_build(&regs, 0, xstate, 512, &layout, 0x777, &built), ==, -EINVAL);
 }
 
+/* For a program that has not begun. */
+static void test_frame_without_state(void)
+{
+        struct user_regs_struct regs = { .rsp = 0x7fffffffee00, .r15 = 15 };
+        uint64_t state_at, v;
+
+        g_assert_cmpint(mm_inject_frame_build(&regs, 0xabc, NULL, 0, NULL, 0x777, &built), ==, 0);
+        g_assert_cmphex(built.address & 15, ==, 8);
+        g_assert_cmphex(built.address + built.size, <=, regs.rsp - 128);
+        memcpy(&v, built.bytes + 8, 8);
+        g_assert_cmphex(v & 1, ==, 0); /* no extended state */
+        memcpy(&v, built.bytes + MM_INJECT_FRAME_SP, 8);
+        g_assert_cmphex(v, ==, regs.rsp);
+        memcpy(&state_at, built.bytes + 8 + 40 + 184, 8);
+        g_assert_cmphex(state_at, ==, 0);
+}
+
 static void test_tiles(void)
 {
         struct user_regs_struct regs = { .rsp = 0x7ffe00000000 };
@@ -440,6 +457,7 @@ int main(int argc, char *argv[])
         g_test_add_func("/inject/code", test_code);
         g_test_add_func("/inject/frame/layout", test_layout);
         g_test_add_func("/inject/frame/build", test_frame);
+        g_test_add_func("/inject/frame/frame-without-state", test_frame_without_state);
         g_test_add_func("/inject/frame/tiles", test_tiles);
         g_test_add_func("/inject/plan", test_plan);
         g_test_add_func("/inject/proc/status", test_status);
