@@ -16,10 +16,9 @@ bool trace_is_possible(void)
         return true;
 }
 
-static int wait_for(pid_t tracer, siginfo_t *ret)
+static int wait_for(pid_t tracer, int *ret_status)
 {
-        *ret = (siginfo_t){ 0 };
-        while (waitid(P_PID, (id_t) tracer, ret, WEXITED | __WALL) < 0)
+        while (waitpid(tracer, ret_status, __WALL) < 0)
                 if (errno != EINTR)
                         return -errno;
         return 0;
@@ -27,9 +26,9 @@ static int wait_for(pid_t tracer, siginfo_t *ret)
 
 void trace_reap(pid_t tracer)
 {
-        siginfo_t info;
+        int status;
 
-        (void) wait_for(tracer, &info);
+        (void) wait_for(tracer, &status);
 }
 
 void trace_dismiss(pid_t tracer)
@@ -72,13 +71,14 @@ static int explain(const struct trace_order *o, const struct situation *s, const
 }
 
 /* It has ended without a word. */
-static int explain_end(const siginfo_t *info, struct refusal *f)
+static int explain_end(int status, struct refusal *f)
 {
-        if (info->si_code != CLD_EXITED && info->si_status == SIGSYS)
+        if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
                 return refuse(f, -EPERM, "a filter of system calls forbids personality(2), ptrace(2) or "
                               "prlimit(2)");
         return refuse(f, -ECHILD, "the tracing process ended too early (%s %d)",
-                      info->si_code == CLD_EXITED ? "status" : "signal", info->si_status);
+                      WIFEXITED(status) ? "status" : "signal",
+                      WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 }
 
 /* Files of ours that have to be closed do not lie where the program's own are expected. */
@@ -111,8 +111,7 @@ int trace_start(const struct trace_order *o, const struct situation *s, pid_t *r
         _cleanup_(closep) int report_read = -EBADF, report_write = -EBADF;
         struct trace_report report;
         pid_t launcher = getpid(), tracer;
-        siginfo_t info;
-        int fds[2], r;
+        int fds[2], status, r;
         ssize_t n;
 
         r = make_pipe(fds);
@@ -149,8 +148,8 @@ int trace_start(const struct trace_order *o, const struct situation *s, pid_t *r
                 return 0;
         }
         go_write = safe_close(go_write);
-        r = wait_for(tracer, &info);
+        r = wait_for(tracer, &status);
         if (r < 0)
                 return refuse(f, r, "cannot wait for the tracing process: %m");
-        return n == sizeof(report) ? explain(o, s, &report, f) : explain_end(&info, f);
+        return n == sizeof(report) ? explain(o, s, &report, f) : explain_end(status, f);
 }
