@@ -504,37 +504,72 @@ static void test_rotate(void)
         sd_bus_close_unref(yes);
 }
 
-static char *layouts_error(sd_bus *bus)
-{
-        sd_bus_error error = SD_BUS_ERROR_NULL;
-        char *name;
+/* Calls in a row, which the service works on faster than a user's quota grows, whatever else the machine
+ * does. */
+#define BURST 100U
 
-        (void) sd_bus_call_method(bus, MERGEMEM_BUS_NAME, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE,
-                                  "Layouts", &error, NULL, NULL);
-        name = g_strdup(error.name);
-        sd_bus_error_free(&error);
-        return name;
+struct burst {
+        unsigned n, n_refused;
+        char *error; /* of the last */
+};
+
+static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *unused)
+{
+        struct burst *b = userdata;
+        const sd_bus_error *e = sd_bus_message_get_error(m);
+
+        b->n++;
+        b->n_refused += e && streq(e->name, MERGEMEM_ERROR_LIMITS);
+        g_free(b->error);
+        b->error = g_strdup(e ? e->name : NULL);
+        return 0;
+}
+
+static void send_call(sd_bus *bus, struct burst *b, const char *method, const char *group)
+{
+        sd_bus_message *m = NULL;
+
+        g_assert_cmpint(sd_bus_message_new_method_call(bus, &m, MERGEMEM_BUS_NAME, MERGEMEM_PATH,
+                                                       MERGEMEM_MANAGER_INTERFACE, method),
+                        >=, 0);
+        if (group)
+                g_assert_cmpint(sd_bus_message_append(m, "s", group), >=, 0);
+        g_assert_cmpint(sd_bus_call_async(bus, NULL, m, on_answer, b, 0), >=, 0);
+        sd_bus_message_unref(m);
+}
+
+/* "Layouts" many times, and then one for a secret. */
+static void burst(sd_bus *bus, struct burst *b)
+{
+        *b = (struct burst){ 0 };
+        for (unsigned i = 0; i < BURST; i++)
+                send_call(bus, b, "Layouts", NULL);
+        send_call(bus, b, "LayoutSecret", "fleet");
+        while (b->n < BURST + 1)
+                if (sd_bus_process(bus, NULL) == 0)
+                        sd_bus_wait(bus, 1000000);
 }
 
 /* Who asks all the time is told to wait, and nobody else is; nor does that cost him his estimates. */
 static void test_quota(void)
 {
         sd_bus *no = harness_connect_as(&h, UID_NO);
+        struct burst b = { 0 };
         struct answer a;
-        char *error = NULL;
         unsigned n = 0;
 
-        for (; !error && n < 100000; n++)
-                error = layouts_error(no);
-        g_test_message("%u calls", n);
-        g_assert_cmpstr(error, ==, MERGEMEM_ERROR_LIMITS);
-        g_assert_cmpuint(n, >=, 8192);
-        g_free(error);
-        /* A few have come back since. */
-        do
-                a = asked(UID_NO, unit, "");
-        while (streq(a.error, ""));
-        expect_error(&a, MERGEMEM_ERROR_LIMITS, "too often");
+        for (; b.n_refused == 0 && n < 10000; n++) {
+                g_free(b.error);
+                burst(no, &b);
+        }
+        g_test_message("%u times %u calls", n, BURST + 1);
+        g_assert_cmpuint(n, >, 8192 / (BURST + 1));
+        g_assert_cmpuint(b.n_refused, >, 0);
+        g_free(b.error);
+        burst(no, &b);
+        g_assert_cmpuint(b.n_refused, >, BURST / 2);
+        g_assert_cmpstr(b.error, ==, MERGEMEM_ERROR_LIMITS);
+        g_free(b.error);
         a = asked(UID_OWN, unit, "");
         expect_secret(&a, unit);
         a = asked(0, unit, "");
@@ -641,6 +676,22 @@ static void test_early(void)
                 caller_end(&c[i]);
 }
 
+/* What a test before this one has left that did not come to its end. */
+static void remove_stale_cgroups(void)
+{
+        GDir *d = g_dir_open(cgroups, 0, NULL);
+        const char *name;
+
+        while ((name = g_dir_read_name(d)))
+                if (g_str_has_prefix(name, "mergemem-test-")) {
+                        char *path = g_build_filename(cgroups, name, NULL);
+
+                        g_rmdir(path);
+                        g_free(path);
+                }
+        g_dir_close(d);
+}
+
 static void make_cgroups(void)
 {
         const char *id = strrchr(h.dir, '-') + 1;
@@ -649,6 +700,7 @@ static void make_cgroups(void)
         g_assert_cmpint(g_mkdir(cgroups, 0755), ==, 0);
         if (mount("cgroup2", cgroups, "cgroup2", 0, NULL) < 0)
                 g_error("cgroup2: %m");
+        remove_stale_cgroups();
         unit = g_strdup_printf("mergemem-test-%s.service", id);
         other_unit = g_strdup_printf("mergemem-test-%s@other.service", id);
         no_unit = g_strdup_printf("mergemem-test-%s", id);
