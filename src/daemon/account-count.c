@@ -74,4 +74,6 @@ void account_counted(struct account *a, enum registry_kind kind, pid_t pid, uint
         for (size_t i = 0; i < p->n_parts; i++)
                 settle_part(&p->parts[i], kind, &zero_pages, &n_written);
         p->elsewhere.n_written += n_written;
+        if (p->rule)
+                p->rule->past.n_written += n_written;
 }

@@ -83,6 +83,15 @@ static void add_merged(struct summing *s, struct account_figures *f, size_t kind
         f->saved_bytes += account_share_next(&s->net, gross);
 }
 
+static void add_to_rule(const struct account_part *part)
+{
+        struct account_figures f = part->figures;
+
+        f.n_written -= part->n_written_before;
+        f.cpu_nsec -= part->cpu_nsec_before;
+        account_figures_add(&part->rule->sum, &f);
+}
+
 static void sum_process(struct summing *s, struct account_process *p)
 {
         struct pages pages[2] = { pages_of(p, s->registries[0]), pages_of(p, s->registries[1]) };
@@ -102,9 +111,15 @@ static void sum_process(struct summing *s, struct account_process *p)
                         f->n_merged_zero += account_share_next(&pages[k].zero, part->n_merged_zero[k]);
                 }
                 account_figures_add(&sum, f);
+                if (part->rule)
+                        add_to_rule(part);
         }
+        p->unplaced = (struct account_figures) {};
         for (size_t k = 0; k < ELEMENTSOF(pages); k++)
-                add_merged(s, &sum, k, pages[k].n - pages[k].merged.given);
+                add_merged(s, &p->unplaced, k, pages[k].n - pages[k].merged.given);
+        account_figures_add(&sum, &p->unplaced);
+        if (p->rule)
+                account_figures_add(&p->rule->sum, &p->unplaced);
         p->figures = sum;
 }
 
@@ -129,6 +144,8 @@ void account_update(struct account *a, const struct registry *ksm, const struct 
         total.saved_bytes = total.saved_gross_bytes - MIN(total.saved_gross_bytes, metadata);
         s.net = (struct account_share) { .total = total.saved_bytes, .n_all = total.saved_gross_bytes };
 
+        for (size_t i = 0; i < a->rules.n; i++)
+                a->rules.items[i]->sum = a->rules.items[i]->past;
         for (size_t i = 0; i < a->n_processes; i++) {
                 sum_process(&s, a->processes[i]);
                 account_figures_add(&sum, &a->processes[i]->figures);
@@ -143,15 +160,10 @@ void account_update(struct account *a, const struct registry *ksm, const struct 
 
 void account_rule_figures(const struct account *a, const char *rule, struct account_figures *ret)
 {
-        struct account_figures sum = {};
-
+        *ret = (struct account_figures) {};
         for (size_t i = 0; i < a->rules.n; i++)
                 if (streq(a->rules.items[i]->name, rule))
-                        account_figures_add(&sum, &a->rules.items[i]->past);
-        for (size_t i = 0; i < a->n_processes; i++)
-                if (a->processes[i]->rule && streq(a->processes[i]->rule->name, rule))
-                        account_figures_add(&sum, &a->processes[i]->figures);
-        *ret = sum;
+                        *ret = a->rules.items[i]->sum;
 }
 
 void account_owners_clear(struct account *a)

@@ -9,12 +9,9 @@ static void line_free(struct account_line *l)
 
 static void process_free(struct account *a, struct account_process *p)
 {
-        for (size_t i = 0; i < p->n_parts; i++)
+        for (size_t i = 0; i < p->n_parts; i++) {
+                account_part_set_rule(&p->parts[i], NULL);
                 p->parts[i].owner->n_users--;
-        if (p->rule) {
-                p->rule->past.n_written += p->figures.n_written;
-                p->rule->past.cpu_nsec += p->figures.cpu_nsec;
-                p->rule->n_users--;
         }
         a->n_parts -= p->n_parts;
         a->n_places -= p->n_places;
@@ -28,6 +25,32 @@ static void lines_done(struct account_lines *lines)
         for (size_t i = 0; i < lines->n; i++)
                 line_free(lines->items[i]);
         free(lines->items);
+}
+
+void account_part_set_rule(struct account_part *part, struct account_line *rule)
+{
+        if (part->rule == rule)
+                return;
+        if (part->rule) {
+                part->rule->past.n_written += part->figures.n_written - part->n_written_before;
+                part->rule->past.cpu_nsec += part->figures.cpu_nsec - part->cpu_nsec_before;
+        }
+        part->rule = rule;
+        part->n_written_before = part->figures.n_written;
+        part->cpu_nsec_before = part->figures.cpu_nsec;
+}
+
+void account_forget_rule(struct account *a, const char *name)
+{
+        for (size_t i = 0; i < a->n_processes; i++) {
+                struct account_process *p = a->processes[i];
+
+                if (p->rule && streq(p->rule->name, name))
+                        p->rule = NULL;
+                for (size_t k = 0; k < p->n_parts; k++)
+                        if (p->parts[k].rule && streq(p->parts[k].rule->name, name))
+                                account_part_set_rule(&p->parts[k], NULL);
+        }
 }
 
 void account_done(struct account *a)

@@ -35,9 +35,10 @@ struct account_line {
         uint32_t kind;          /* of an owner, enum mm_owner_kind */
         struct mm_file_id file; /* of an owner, if known; else the name tells it from others */
         char *name;
-        size_t n_users;              /* parts or processes that name it, and whoever holds it */
-        struct account_figures past; /* of those who have ended, what is summed up */
-        struct account_figures sum;  /* of an owner: over the processes added since it was cleared */
+        size_t n_users;              /* of an owner: parts that name it, and whoever holds it */
+        struct account_figures past; /* of a rule: what is summed up, of parts that are not its any more */
+        struct account_figures sum;  /* of an owner: over the processes added since it was cleared; of a
+                                      * rule: at the last update */
         uint32_t n_processes;        /* of them, those that have it */
 };
 
@@ -49,6 +50,9 @@ struct account_lines {
 /* What a process has of one owner. */
 struct account_part {
         struct account_line *owner;
+        struct account_line *rule; /* that it was looked at for last; NULL: none */
+        /* What is summed up that is not that rule's: from before, or spent on command. */
+        uint64_t n_written_before, cpu_nsec_before;
         uint32_t look;
         uint32_t n_merged[2], n_merged_zero[2]; /* by enum registry_kind, at the last count */
         uint32_t n_counted, n_counted_zero;     /* in the count under way */
@@ -65,13 +69,14 @@ struct account_process {
         uint64_t start_ticks;
         uint64_t seen;
         uint32_t look;
-        struct account_line *rule; /* NULL: none */
+        struct account_line *rule; /* that decides about it as a whole; NULL: none */
         struct account_part *parts;
         size_t n_parts;
         struct account_place *places; /* ascending */
         size_t n_places;
         struct account_figures elsewhere; /* summed up in memory of unknown owners, or of none any more */
-        struct account_figures figures; /* sums over all that */
+        struct account_figures unplaced;  /* what is merged there */
+        struct account_figures figures;   /* sums over all that */
 };
 
 struct account {
@@ -81,6 +86,7 @@ struct account {
         size_t n_parts, n_places;
         uint64_t clock; /* of passes over all processes */
         uint32_t look;  /* number of the last one */
+        struct account_line *look_rule; /* that this one is for; NULL: on command */
         struct account_figures total; /* at the last update */
 };
 
@@ -104,8 +110,9 @@ void account_look_begin(struct account *a);
 struct account_look {
         pid_t pid;
         uint64_t start_ticks;
-        const char *rule; /* that it was looked at for; NULL: none */
-        bool whole;       /* all its memory was looked at, not only some owners' */
+        const char *rule; /* that it is looked at for; NULL: none. The same for all of a look. */
+        bool whole;       /* all its memory is looked at, but what other rules decide about: not only some
+                           * owners' */
         uint64_t now_usec;
 };
 /* The process in this look; NULL if there is no room. */
@@ -130,9 +137,14 @@ void account_counted(struct account *a, enum registry_kind kind, pid_t pid, uint
  * pages of one registry save is the same for each. */
 void account_update(struct account *a, const struct registry *ksm, const struct registry *direct,
                     uint64_t cpu_nsec);
-/* All of a rule's processes, and what it has spent for those that have ended. */
+/* All memory that was looked at for a rule last, and what it has spent for what is not there any more: at
+ * the last update. Two rules about one process have each their owners' share of it. */
 void account_rule_figures(const struct account *a, const char *rule, struct account_figures *ret);
+/* It is not in force any more: what it was looked at for is no rule's. */
+void account_forget_rule(struct account *a, const char *rule);
 void account_figures_add(struct account_figures *sum, const struct account_figures *f);
+/* From now on @part counts for @rule. */
+void account_part_set_rule(struct account_part *part, struct account_line *rule);
 /* Sums of owners over some processes. */
 void account_owners_clear(struct account *a);
 void account_owners_add(struct account_process *p);

@@ -110,6 +110,14 @@ int engine_new(Manager *m, struct engine **ret)
         return 0;
 }
 
+/* Those that are not in force any more. */
+static void forget_rules(struct engine *e)
+{
+        for (size_t i = 0; i < e->n_rules; i++)
+                if (e->rules[i])
+                        account_forget_rule(&e->manager->account, e->rules[i]->name);
+}
+
 static void drop_rules(struct engine_rule **rules, size_t n)
 {
         for (size_t i = 0; i < n; i++)
@@ -195,6 +203,7 @@ int engine_reload(struct engine *e)
                 rules = NULL;
                 n = 0;
         }
+        forget_rules(e);
         drop_rules(e->rules, e->n_rules);
         e->rules = rules;
         e->n_rules = n;

@@ -29,6 +29,7 @@ struct round_range {
         uint64_t start, end;
         uint32_t owner;  /* index into round.owners */
         bool whole;      /* belongs to a file: registered as a whole or not at all */
+        bool apart;      /* what lies between it and the range before may be looked at by others */
         bool registered; /* with KSM, when it was looked at */
         uint32_t n_pages, n_duplicates, n_zero;
 };

@@ -120,7 +120,7 @@ static int send_target_places(struct worker_child *w, const struct round_target 
         for (size_t i = 0; i < t->n_ranges && r >= 0; i++) {
                 const struct round_range *range = &t->ranges[i];
 
-                if (last && last->owner == range->owner) {
+                if (last && last->owner == range->owner && !range->apart) {
                         last->end = range->end;
                         continue;
                 }

@@ -183,8 +183,8 @@ struct worker_parts {
         struct worker_part parts[];
 };
 
-/* Where each owner's memory lies, ascending; between two places of one owner is nobody else's. Comes
- * after the parts. */
+/* Where each owner's memory lies, ascending. A place has nobody else's that was looked at or left out, but
+ * areas that cannot be merged. Comes after the parts. */
 struct worker_place {
         uint64_t start, end;
         uint32_t owner;

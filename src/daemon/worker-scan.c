@@ -141,6 +141,7 @@ struct scanning {
         struct mm_scan_target memory;
         struct round_target *target;
         bool *seen; /* by library */
+        bool passed_over; /* ranges since the last that was looked at */
         struct worker_scanned *row;
 };
 
@@ -175,6 +176,7 @@ static int scan_piece(struct scanning *s, const struct mm_range *range, const st
                 .start = MAX(range->start, piece->start),
                 .end = MIN(range->end, piece->end),
                 .whole = owner_is_file(range->owner),
+                .apart = s->passed_over,
                 .registered = (piece->flags & MM_VM_MERGEABLE) != 0,
         };
         uint64_t looked = r->scan.n_looked, owner;
@@ -213,6 +215,7 @@ static int scan_piece(struct scanning *s, const struct mm_range *range, const st
                 e = add_range(s->target, &found);
                 if (e < 0)
                         return e;
+                s->passed_over = false;
         }
         if (k != SLICE_IS_OVER && worker_child_slice_is_over(s->w)) {
                 s->row->next = found.end;
@@ -228,9 +231,13 @@ static int scan_ranges(struct scanning *s, const struct mm_ranges *l)
         for (size_t i = 0; i < l->n; i++) {
                 const struct mm_range *range = &l->items[i];
 
-                if (range->end <= s->t->from || !owner_is_looked_at(&s->w->round, range->owner) ||
-                    !match_libraries(&s->w->round, range, &s->t->other_rules, s->seen, &s->row->forbidden))
+                if (range->end <= s->t->from)
                         continue;
+                if (!owner_is_looked_at(&s->w->round, range->owner) ||
+                    !match_libraries(&s->w->round, range, &s->t->other_rules, s->seen, &s->row->forbidden)) {
+                        s->passed_over = true;
+                        continue;
+                }
                 s->row->matched = true;
                 while (next < l->n_flags && l->flags[next].end <= range->start)
                         next++;

@@ -11,6 +11,7 @@
 
 struct fixture {
         struct account account;
+        const char *rule; /* of the look; NULL: none */
         struct registry registries[2];
         struct registered registered[2][PROCESSES];
         struct registered *items[2][PROCESSES];
@@ -53,13 +54,19 @@ static struct account_line *owner(struct fixture *f, uint32_t kind, const char *
         return account_line(&f->account.owners, kind, &none, name);
 }
 
+static void begin_look(struct fixture *f, const char *rule)
+{
+        account_look_begin(&f->account);
+        f->rule = rule;
+}
+
 static struct account_process *look_at(struct fixture *f, pid_t pid, bool whole)
 {
         return account_look_at(&f->account,
                                &(struct account_look) {
                                        .pid = pid,
                                        .start_ticks = 1,
-                                       .rule = pid % 2 ? "odd" : NULL,
+                                       .rule = f->rule,
                                        .whole = whole,
                                        .now_usec = 77,
                                });
@@ -146,10 +153,11 @@ static void test_found(struct fixture *f, const void *data)
 {
         struct account_line *libc = owner(f, MM_OWNER_LIBRARY, "libc"), *libm;
 
-        account_look_begin(&f->account);
+        begin_look(f, NULL);
+        found(f, 2, "libc", 50, 5, 5);
+        begin_look(f, "odd");
         found(f, 1, "libc", 100, 10, 4);
         found(f, 1, "libm", 20, 2, 0);
-        found(f, 2, "libc", 50, 5, 5);
         libm = owner(f, MM_OWNER_LIBRARY, "libm");
         /* The second pass sees the same pages, and other duplicates. */
         account_add_part(&f->account, look_at(f, 1, true), libc,
@@ -169,14 +177,14 @@ static void test_found(struct fixture *f, const void *data)
         g_assert_null(account_find(&f->account, 2, 1)->rule);
 
         /* A look at one library leaves the others' figures; a whole one does not. */
-        account_look_begin(&f->account);
+        begin_look(f, NULL);
         account_add_part(&f->account, look_at(f, 1, false), libm,
                          &(struct worker_part) { .n_pages = 30, .n_duplicates = 3 }, true);
         update(f);
         check_sums(f);
         g_assert_cmpuint(libm->sum.n_present, ==, 30);
         g_assert_cmpuint(libc->sum.n_present, ==, 150);
-        account_look_begin(&f->account);
+        begin_look(f, "odd");
         found(f, 1, "libc", 9, 1, 1);
         update(f);
         check_sums(f);
@@ -190,7 +198,7 @@ static void test_merged(struct fixture *f, const void *data)
         struct account_line *libc, *libm;
         struct account_process *p;
 
-        account_look_begin(&f->account);
+        begin_look(f, "odd");
         found(f, 1, "libc", 100, 10, 4);
         found(f, 1, "libm", 20, 2, 0);
         libc = owner(f, MM_OWNER_LIBRARY, "libc");
@@ -250,7 +258,7 @@ static void test_ksm_zero(struct fixture *f, const void *data)
         struct account_line *libc;
         struct account_process *p;
 
-        account_look_begin(&f->account);
+        begin_look(f, "odd");
         found(f, 1, "libc", 100, 10, 4);
         libc = owner(f, MM_OWNER_LIBRARY, "libc");
         p = account_find(&f->account, 1, 1);
@@ -269,7 +277,7 @@ static void test_spent(struct fixture *f, const void *data)
         struct account_figures rule;
         struct account_process *p;
 
-        account_look_begin(&f->account);
+        begin_look(f, "odd");
         found(f, 1, "libc", 100, 10, 4);
         found(f, 2, "libc", 300, 10, 4);
         account_spend(&f->account, 1001);
@@ -283,23 +291,129 @@ static void test_spent(struct fixture *f, const void *data)
         update(f);
         g_assert_cmpuint(p->figures.cpu_nsec, ==, 250);
 
-        /* A rule keeps what was spent for those who have ended. */
+        /* What is spent on command is not the rule's, which keeps what was spent for who has ended. */
+        begin_look(f, NULL);
+        found(f, 1, "libc", 100, 10, 4);
+        account_spend(&f->account, 100);
+        update(f);
+        check_sums(f);
+        g_assert_cmpuint(p->figures.cpu_nsec, ==, 350);
         account_rule_figures(&f->account, "odd", &rule);
-        g_assert_cmpuint(rule.cpu_nsec, ==, 250);
-        g_assert_cmpuint(rule.n_candidates, ==, 10);
+        g_assert_cmpuint(rule.cpu_nsec, ==, 1001);
+        g_assert_cmpuint(rule.n_candidates, ==, 20);
         account_pass_end(&f->account, account_pass_begin(&f->account));
         update(f);
         check_sums(f);
         account_rule_figures(&f->account, "odd", &rule);
-        g_assert_cmpuint(rule.cpu_nsec, ==, 250);
+        g_assert_cmpuint(rule.cpu_nsec, ==, 1001);
         g_assert_cmpuint(rule.n_candidates, ==, 0);
+}
+
+static void found_at(struct fixture *f, pid_t pid, bool whole, const char *library, uint32_t n_pages,
+                     uint64_t start, uint64_t end)
+{
+        struct account_process *p = look_at(f, pid, whole);
+        struct account_line *line = owner(f, MM_OWNER_LIBRARY, library);
+
+        account_add_part(&f->account, p, line,
+                         &(struct worker_part) { .n_pages = n_pages, .n_duplicates = 10 }, true);
+        account_add_place(&f->account, p, line, start, end);
+}
+
+static void check_rule(struct fixture *f, const char *rule, uint64_t n_merged, uint64_t n_written,
+                       uint64_t cpu_nsec)
+{
+        struct account_figures figures;
+
+        update(f);
+        check_sums(f);
+        account_rule_figures(&f->account, rule, &figures);
+        g_assert_cmpuint(figures.n_merged, ==, n_merged);
+        g_assert_cmpuint(figures.n_written, ==, n_written);
+        g_assert_cmpuint(figures.cpu_nsec, ==, cpu_nsec);
+}
+
+/* So many pages merged in the process's own memory, and in a library's that lies in the middle of it. */
+static void count_two(struct fixture *f, uint32_t own, uint32_t library)
+{
+        const struct worker_range ranges[] = {
+                { 0x1000, 0x2000 }, { 0x200000, 0x201000 }, { 0x400000, 0x401000 }
+        };
+        const struct worker_range_count counts[] = { { .n_merged = own }, { .n_merged = library }, {} };
+        struct registry *r = &f->registries[REGISTRY_DIRECT];
+        uint64_t before = r->n_broken;
+
+        account_count(&f->account, 1, 1, ranges, counts, ELEMENTSOF(ranges));
+        registry_refreshed(r, registry_find(r, 1, 1), own + library, 0);
+        account_counted(&f->account, REGISTRY_DIRECT, 1, 1, 0, r->n_broken - before);
+}
+
+/* Two rules that are about one process, one of them about a library in it: each has its own share, however
+ * their looks follow each other. */
+static void test_two_rules(struct fixture *f, const void *data)
+{
+        struct account_process *p;
+
+        have_registered(f, REGISTRY_DIRECT, 1);
+        for (unsigned i = 0; i < 3; i++) {
+                begin_look(f, "process");
+                found_at(f, 1, true, "own", 100, 0x1000, 0x100000);
+                found_at(f, 1, true, "own", 0, 0x400000, 0x500000);
+                account_spend(&f->account, 30);
+                if (i == 1)
+                        continue;
+                begin_look(f, "library");
+                found_at(f, 1, false, "lib", 50, 0x200000, 0x300000);
+                account_spend(&f->account, 7);
+        }
+        p = account_find(&f->account, 1, 1);
+        g_assert_cmpuint(p->n_parts, ==, 2);
+        g_assert_cmpuint(p->n_places, ==, 3);
+        g_assert_cmpuint(p->places[1].start, ==, 0x200000);
+        g_assert_cmpuint(p->figures.n_present, ==, 0);
+        count_two(f, 40, 20);
+        check_rule(f, "process", 40, 0, 90);
+        check_rule(f, "library", 20, 0, 14);
+        g_assert_cmpuint(p->figures.n_present, ==, 150);
+        /* The library's pages are written to; those of the process go on gaining. */
+        count_two(f, 40, 5);
+        begin_look(f, "process");
+        found_at(f, 1, true, "own", 100, 0x1000, 0x500000);
+        check_rule(f, "process", 40, 0, 90);
+        check_rule(f, "library", 5, 15, 14);
+        /* A place that was said to be larger has room for the library's again. */
+        begin_look(f, "library");
+        found_at(f, 1, false, "lib", 50, 0x200000, 0x300000);
+        count_two(f, 39, 5);
+        check_rule(f, "process", 39, 1, 90);
+        check_rule(f, "library", 5, 15, 14);
+
+        /* Another rule comes to decide about the library: what was lost before stays the first one's. */
+        begin_look(f, "other");
+        found_at(f, 1, false, "lib", 50, 0x200000, 0x300000);
+        account_spend(&f->account, 3);
+        count_two(f, 39, 3);
+        check_rule(f, "library", 0, 15, 14);
+        check_rule(f, "other", 3, 2, 3);
+        account_forget_rule(&f->account, "other");
+        count_two(f, 39, 0);
+        check_rule(f, "other", 0, 2, 3);
+        check_rule(f, "process", 39, 1, 90);
+        /* What no rule is about is forgotten when it is not there any more. */
+        begin_look(f, "process");
+        found_at(f, 1, true, "own", 100, 0x1000, 0x500000);
+        begin_look(f, "process");
+        found_at(f, 1, true, "own", 100, 0x1000, 0x500000);
+        g_assert_cmpuint(p->n_parts, ==, 1);
+        account_pass_end(&f->account, account_pass_begin(&f->account));
+        check_rule(f, "process", 0, 1, 90);
 }
 
 static void test_ended(struct fixture *f, const void *data)
 {
         uint64_t pass;
 
-        account_look_begin(&f->account);
+        begin_look(f, "odd");
         found(f, 1, "libc", 100, 10, 4);
         found(f, 2, "libm", 10, 1, 1);
         pass = account_pass_begin(&f->account);
@@ -326,7 +440,7 @@ static void test_ended(struct fixture *f, const void *data)
 
 static void test_bounds(struct fixture *f, const void *data)
 {
-        account_look_begin(&f->account);
+        begin_look(f, "odd");
         for (unsigned i = 0; i < ACCOUNT_LINES_MAX; i++) {
                 g_autofree char *name = g_strdup_printf("lib%u", i);
 
@@ -366,7 +480,7 @@ static void test_any(struct fixture *f, const void *data)
 
                 switch (g_test_rand_int_range(0, 5)) {
                 case 0:
-                        account_look_begin(&f->account);
+                        begin_look(f, i % 3 == 0 ? NULL : i % 3 == 1 ? "odd" : "even");
                         for (size_t k = 0; k < ELEMENTSOF(names); k++)
                                 found(f, pid, names[k], 50, k * 3, k);
                         p = account_find(&f->account, pid, 1);
@@ -388,6 +502,8 @@ static void test_any(struct fixture *f, const void *data)
                         break;
                 default:
                         if (g_test_rand_int_range(0, 8) == 0)
+                                account_forget_rule(&f->account, "even");
+                        if (g_test_rand_int_range(0, 8) == 0)
                                 account_pass_end(&f->account, account_pass_begin(&f->account));
                 }
                 update(f);
@@ -404,6 +520,7 @@ int main(int argc, char **argv)
         ADD("/account/merged", test_merged);
         ADD("/account/ksm-zero", test_ksm_zero);
         ADD("/account/spent", test_spent);
+        ADD("/account/two-rules", test_two_rules);
         ADD("/account/ended", test_ended);
         ADD("/account/bounds", test_bounds);
         ADD("/account/any", test_any);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "lib/owner.h"
@@ -183,6 +185,57 @@ static void test_owners(struct rounds *f, const void *data)
         target_stop(&t);
 }
 
+#define BEFORE 0U
+#define BETWEEN 4U
+#define BEHIND 8U
+#define EACH 4U
+
+/* Anonymous memory, a library's, and anonymous memory again. */
+static void have_between(void *unused)
+{
+        int fd = open(TEST_LIBRARY, O_RDONLY | O_CLOEXEC);
+        char *before, *behind, *library;
+
+        hide_memory();
+        before = map_pages(BEFORE, EACH);
+        behind = map_pages(BEHIND, EACH);
+        library = mmap(rounds_place + BETWEEN * ROUNDS_PAGE, EACH * ROUNDS_PAGE, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_FIXED, fd, 0);
+        if (!before || !behind || library == MAP_FAILED)
+                _exit(1);
+        memset(before, 'x', EACH * ROUNDS_PAGE);
+        memset(behind, 'x', EACH * ROUNDS_PAGE);
+        for (size_t i = 0; i < EACH; i++)
+                library[(i + 1) * ROUNDS_PAGE - 1] = 'x';
+}
+
+/* Where another rule's library lies between two places of one owner, those are two. */
+static void test_places(struct rounds *f, const void *data)
+{
+        pid_t a = child_start(have_between, NULL);
+        uint64_t start = (uintptr_t) rounds_place + BETWEEN * ROUNDS_PAGE;
+
+        for (unsigned left_out = 0; left_out <= RULE_OWNER_LIBRARY; left_out += RULE_OWNER_LIBRARY) {
+                _cleanup_(outcome_done) struct outcome o = {};
+                const struct worker_places *places;
+
+                begin_round_with(f,
+                                 &(struct worker_begin) {
+                                         .bookkeeping_max_bytes = ROUNDS_BOOKKEEPING,
+                                         .use_zero_pages = -1,
+                                         .left_out = left_out,
+                                         .seed = 4711,
+                                 });
+                g_assert_cmpuint(scan_process(f, a, 0).n_pages, ==, left_out ? 2 * EACH : 3 * EACH);
+                group_pages(f, &o);
+                places = &outcome_row(&o, WORKER_ROW_PLACES)->places;
+                g_assert_cmpuint(places->n, ==, left_out ? 2 : 3);
+                g_assert_cmpuint(places->places[0].end, ==, start);
+                g_assert_cmpuint(places->places[places->n - 1].start, ==, start + EACH * ROUNDS_PAGE);
+        }
+        child_kill(a);
+}
+
 static void add_test(const char *name, void (*test)(struct rounds *f, const void *data))
 {
         g_test_add(name, struct rounds, NULL, rounds_set_up, test, rounds_tear_down);
@@ -195,5 +248,6 @@ int main(int argc, char **argv)
         add_test("/worker/slice/order", test_order);
         add_test("/worker/slice/others", test_others);
         add_test("/worker/slice/owners", test_owners);
+        add_test("/worker/slice/places", test_places);
         return g_test_run();
 }
