@@ -68,8 +68,14 @@ void auth_done(struct auth *a)
 
 int auth_caller(Manager *m, sd_bus_message *call, uid_t *ret, sd_bus_error *error)
 {
+        const struct auth_check *judged = m->auth.judged;
         int r;
 
+        /* Others may have come by since. */
+        if (judged && judged->call == call) {
+                *ret = judged->uid;
+                return 0;
+        }
         r = caller_uid(&m->auth.callers, call, ret);
         if (r < 0)
                 return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED,
@@ -130,8 +136,10 @@ static int on_verdict(sd_bus_message *reply, void *userdata, sd_bus_error *unuse
         r = read_verdict(reply, c->action, &error);
         if (r >= 0)
                 r = sd_bus_message_rewind(c->call, true);
+        c->manager->auth.judged = c;
         if (r >= 0)
                 r = c->then(c->manager, c->call, c->action, &error);
+        c->manager->auth.judged = NULL;
         if (r < 0)
                 (void) sd_bus_reply_method_errno(c->call, r, &error);
         return 0;
@@ -148,7 +156,7 @@ static int on_caller_gone(sd_bus_message *signal, void *userdata, sd_bus_error *
         return 0;
 }
 
-/* Not by sd_bus_track, which waits for the bus each time: see struct callers. */
+/* Not by sd_bus_track, which waits for the bus each time. */
 static int watch_caller(struct auth_check *c)
 {
         _cleanup_(freep) char *match = NULL;

@@ -30,6 +30,7 @@ struct auth {
         struct callers callers;
         struct auth_check *checks[AUTH_CHECKS_MAX];
         size_t n_checks;
+        const struct auth_check *judged; /* whose call is handled right now */
         uint64_t last_check_id;
 };
 
@@ -45,5 +46,5 @@ typedef int (*auth_then_t)(Manager *m, sd_bus_message *call, enum auth_action gr
 int auth_check(Manager *m, sd_bus_message *call, enum auth_action action, auth_then_t then,
                sd_bus_error *error);
 
-/* The user who sent @call. Fails with @error set. */
+/* The user who sent @call, which is handled right now. Fails with @error set. */
 int auth_caller(Manager *m, sd_bus_message *call, uid_t *ret, sd_bus_error *error);

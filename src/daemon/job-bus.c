@@ -107,8 +107,8 @@ static void send_to_all(const struct job *j, send_t send, const char *what)
 
         if (j->sender && !subscriber_is(j->manager, j->sender))
                 r = send(j, j->sender, what);
-        for (const char *to = subscriber_first(j->manager); to; to = subscriber_next(j->manager)) {
-                int k = send(j, to, what);
+        for (size_t i = 0; i < j->manager->n_subscribers; i++) {
+                int k = send(j, subscriber_name(j->manager, i), what);
 
                 r = r < 0 ? r : k;
         }

@@ -94,7 +94,11 @@ int limit_filter(sd_bus_message *m, void *userdata, sd_bus_error *error)
         Manager *manager = userdata;
         uid_t uid;
 
-        if (sd_bus_message_is_method_call(m, NULL, NULL) <= 0 || sd_bus_message_get_expect_reply(m) != 0)
+        if (sd_bus_message_is_method_call(m, NULL, NULL) <= 0)
+                return 0;
+        if (caller_waits(&manager->auth.callers, m))
+                return 1;
+        if (sd_bus_message_get_expect_reply(m) != 0)
                 return 0;
         return caller_uid(&manager->auth.callers, m, &uid) < 0 || uid != 0;
 }

@@ -171,7 +171,7 @@ static int connect_callers(Manager *m)
         int r;
 
         r = open_bus(m->bus_address, &bus);
-        return r < 0 ? r : callers_init(&m->auth.callers, TAKE_PTR(bus), m->event);
+        return r < 0 ? r : callers_init(&m->auth.callers, m->bus, TAKE_PTR(bus), m->event);
 }
 
 int manager_connect_bus(Manager *m)

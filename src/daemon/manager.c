@@ -16,6 +16,7 @@
 #include "daemon/limit.h"
 #include "daemon/listing.h"
 #include "daemon/manager.h"
+#include "daemon/subscriber.h"
 #include "daemon/totals-bus.h"
 #include "shared/format.h"
 #include "shared/log.h"
@@ -106,7 +107,7 @@ Manager *manager_free(Manager *m)
         account_done(&m->account);
         sd_event_source_disable_unref(m->history_source);
         history_done(&m->history);
-        sd_bus_track_unref(m->subscribers);
+        subscribers_done(m);
         auth_done(&m->auth);
         sd_bus_flush_close_unref(m->bus);
         sd_event_unref(m->event);

@@ -20,6 +20,8 @@
 #define JOBS_MAX 64U
 /* Lists being made. */
 #define LISTINGS_MAX 16U
+/* Connections that are told of all jobs. */
+#define SUBSCRIBERS_MAX 64U
 /* Explanations that wait for the worker. */
 #define EXPLAINING_MAX 16U
 /* Who asks for a layout, and is being asked for at the bus. */
@@ -32,6 +34,7 @@ struct selector;
 struct listing;
 struct explaining;
 struct layout_asking;
+struct subscriber;
 
 struct mechanism_state {
         bool works;
@@ -50,7 +53,8 @@ struct Manager {
         sd_bus *bus;
         const char *bus_address; /* "system", "session" or an address; borrowed */
         struct auth auth;
-        sd_bus_track *subscribers;
+        struct subscriber *subscribers[SUBSCRIBERS_MAX];
+        size_t n_subscribers;
 
         const char *conf_path; /* --config=; NULL: the usual places; borrowed */
         struct conf conf;

@@ -3,14 +3,13 @@
 
 #include "daemon/manager.h"
 
-/* Connections that may know of everybody's jobs and want to. */
-
-#define SUBSCRIBERS_MAX 64U
+/* Connections that may know of everybody's jobs and want to, until they end. */
 
 /* Methods of the Manager, whom userdata is. */
 int subscriber_add(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int subscriber_remove(sd_bus_message *m, void *userdata, sd_bus_error *error);
+void subscribers_done(Manager *m);
 
 bool subscriber_is(const Manager *m, const char *name);
-const char *subscriber_first(const Manager *m);
-const char *subscriber_next(const Manager *m);
+/* The @i-th of m->n_subscribers. */
+const char *subscriber_name(const Manager *m, size_t i);
