@@ -10,6 +10,9 @@
 
 #define FDINFO_MAX 4096U
 
+/* In areas with these mergemod merges nothing. */
+#define REFUSED (MM_VM_PRIVATE | MM_VM_SPECIAL | MM_VM_MERGEABLE)
+
 static int target_new(struct mm_ctx *ctx, pid_t pid, uint64_t start_ticks, struct mm_target **ret)
 {
         _cleanup_(mm_target_unrefp) struct mm_target *t = NULL;
@@ -208,7 +211,8 @@ int mm_target_read_spans(struct mm_target *t, bool refused)
         for (size_t i = 0; i < areas.n; i++) {
                 const struct mm_area *area = &areas.items[i];
 
-                if (!is_anonymous(area) || mm_vmflags_of(flags, n_flags, area->start, area->end) != 0)
+                if (!is_anonymous(area) ||
+                    (mm_vmflags_of(flags, n_flags, area->start, area->end) & REFUSED) != 0)
                         continue;
                 if (n > 0 && spans[n - 1].end == area->start)
                         spans[n - 1].end = area->end;
