@@ -27,12 +27,12 @@ int mm_classic_open(struct mm_ctx **ret)
         r = mm_ctx_check_module(ctx);
         if (r < 0 && r != -ENOPKG && r != -EPERM)
                 return r;
-        /* To whom the kernel does not tell frames it tells nothing of others' memory either. */
-        if (ctx->zero_frame == 0)
-                return -EPERM;
-        /* mergemod counts by itself. */
-        if (r < 0 && ctx->kpage.count_fd < 0)
-                return faccessat(ctx->proc_fd, "kpagecount", F_OK, 0) < 0 ? -ENOPKG : -EPERM;
+        /* Without mergemod it takes both. */
+        if (r < 0 && (ctx->zero_frame == 0 || ctx->kpage.count_fd < 0))
+                return faccessat(ctx->proc_fd, "kpagecount", F_OK, 0) < 0 ||
+                                       faccessat(ctx->proc_fd, "self/pagemap", F_OK, 0) < 0 ?
+                               -ENOPKG :
+                               -EPERM;
         *ret = TAKE_PTR(ctx);
         return 0;
 }

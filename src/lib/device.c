@@ -211,6 +211,7 @@ int mm_device_merge(struct mm_device *d, const struct mm_device_domain *domain, 
 static int call_ranges(struct mm_device *d, unsigned long request, struct mergemod_range *ranges, size_t n,
                        uint32_t flags)
 {
+        uint64_t n_pages = 0; /* of a range that a signal came to, so far */
         size_t done = 0;
 
         while (done < n) {
@@ -222,9 +223,13 @@ static int call_ranges(struct mm_device *d, unsigned long request, struct mergem
                 int r;
 
                 r = call(d, request, &all);
-                if (r < 0 && r != -EINTR)
+                if (r == -EINTR)
+                        continue;
+                if (r < 0)
                         return r;
-                done += r < 0 ? 0 : all.done;
+                ranges[done].pages += n_pages;
+                done += all.done;
+                n_pages = done < n ? ranges[done].pages : 0;
         }
         return 0;
 }

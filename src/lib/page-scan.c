@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "lib/look.h"
+#include "lib/look-source.h"
 
 #include <limits.h>
 
@@ -96,21 +96,47 @@ _public_ ssize_t mm_target_scan(struct mm_target *t, uint64_t *start, uint64_t e
         return (ssize_t) s.n;
 }
 
-/* The huge page around a page that looks like a part of one. */
-static int look_around(struct mm_target *t, const struct mm_hash *hash, struct mm_page_info *page)
+/* What was found out last about the place of a huge page. */
+struct place {
+        uint64_t start;
+        bool known, is_huge;
+        struct mm_page_info page; /* if it is huge */
+};
+
+static int look_at_parts(struct mm_target *t, const struct mm_hash *hash, struct place *place)
 {
         struct mm_page_info *parts = t->ctx->look->parts;
-        uint64_t start = huge_start(page->address);
         size_t n_used;
         int r;
 
         for (size_t i = 0; i < MM_HUGE_PARTS; i++)
-                parts[i] = (struct mm_page_info) { .address = start + i * MM_PAGE_SIZE };
+                parts[i] = (struct mm_page_info) { .address = place->start + i * MM_PAGE_SIZE };
         r = mm_look_at(t, hash, parts, MM_HUGE_PARTS);
         if (r < 0)
                 return r;
-        if (mm_look_fold(hash, parts, MM_HUGE_PARTS, false, &n_used) == 1)
-                *page = parts[0];
+        place->is_huge = mm_look_fold(hash, parts, MM_HUGE_PARTS, false, &n_used) == 1;
+        place->page = parts[0];
+        return 0;
+}
+
+/* The huge page around a page that looks like a part of one. Most of these are not: only then is all of it
+ * hashed. */
+static int look_around(struct mm_target *t, const struct mm_hash *hash, struct place *place,
+                       struct mm_page_info *page)
+{
+        int r = 0;
+
+        if (!place->known || place->start != huge_start(page->address)) {
+                *place = (struct place) { .start = huge_start(page->address) };
+                r = look_at_parts(t, NULL, place);
+                if (r >= 0 && place->is_huge && mm_look_kind_is_known(hash))
+                        r = look_at_parts(t, hash, place);
+                if (r < 0)
+                        return r;
+                place->known = true;
+        }
+        if (place->is_huge)
+                *page = place->page;
         else
                 page->flags &= ~MM_PAGE_INFO_HUGE;
         return 0;
@@ -119,7 +145,7 @@ static int look_around(struct mm_target *t, const struct mm_hash *hash, struct m
 static int look(struct mm_target *t, const struct mm_hash *hash, const struct mm_page_info *pages, size_t n,
                 struct mm_page_info *found)
 {
-        const struct mm_page_info *huge = NULL;
+        struct place place = {};
         int r;
 
         for (size_t i = 0; i < n; i++)
@@ -127,17 +153,9 @@ static int look(struct mm_target *t, const struct mm_hash *hash, const struct mm
                         .address = pages[i].address - pages[i].address % MM_PAGE_SIZE,
                 };
         r = mm_look_at(t, hash, found, n);
-        for (size_t i = 0; i < n && r >= 0; i++) {
-                if (found[i].status < 0 || !(found[i].flags & MM_PAGE_INFO_HUGE))
-                        continue;
-                if (huge && huge->address == huge_start(found[i].address)) {
-                        found[i] = *huge;
-                        continue;
-                }
-                r = look_around(t, hash, &found[i]);
-                if (found[i].size > MM_PAGE_SIZE)
-                        huge = &found[i];
-        }
+        for (size_t i = 0; i < n && r >= 0; i++)
+                if (found[i].status == 0 && found[i].flags & MM_PAGE_INFO_HUGE)
+                        r = look_around(t, hash, &place, &found[i]);
         return r < 0 ? r : mm_look_apply(t, hash, found, n);
 }
 

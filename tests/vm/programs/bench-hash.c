@@ -11,6 +11,7 @@
 #include "case.h"
 #include "device.h"
 #include "hashes.h"
+#include "lib/mmlib.h"
 #include "pages.h"
 
 #define MIB 64
@@ -46,7 +47,7 @@ static void hash_local(const struct hash *hash) {
                 found[i] = hash->of(AREA + i * PAGE, SEED);
 }
 
-/* As m_hashpages() does, frames and counts included. */
+/* As the library does, frames and counts included. */
 static void hash_in_kernel(const struct hash *hash) {
         static uint32_t target;
         static int fd = -1;
@@ -60,6 +61,20 @@ static void hash_in_kernel(const struct hash *hash) {
         call.target = target;
         check_equal(device_call(fd, MERGEMOD_HASH, &call), 0);
         check_equal(call.done, N);
+}
+
+/* The same through m_hashpages(), in the order of the hashes. */
+static void hash_by_library(const struct hash *hash) {
+        static unsigned long (*const functions[HASHES])(const void *, size_t) = {
+                m_hash_addrothalf, m_hash_xxh64, m_hash_sample, m_hash_const
+        };
+        static MPAGEINFO infos[N];
+
+        for (size_t j = 0; j < N; j++)
+                infos[j].v_addr = AREA + j * PAGE;
+        check_equal(m_hashpages(pid, infos, N, functions[hash - hashes]), N);
+        check_equal(infos[0].hash, hash->of(AREA, 0));
+        check_equal(infos[N - 1].hash, hash->of(AREA + (N - 1) * PAGE, 0));
 }
 
 static void hash_copies(const struct hash *hash) {
@@ -88,6 +103,7 @@ struct way {
 static const struct way ways[] = {
         { "local", hash_local },
         { "kernel", hash_in_kernel },
+        { "library", hash_by_library },
         { "copy", hash_copies },
 };
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
