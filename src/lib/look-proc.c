@@ -4,11 +4,6 @@
 #include "lib/hash-kind.h"
 #include "lib/look-source.h"
 
-/* Words of pagemap between looks at how much was found, on kernels without PAGEMAP_SCAN. */
-#define SLICE_WORDS (UINT64_C(1) << 20)
-/* So many slices in a row without a page are a reservation, as big as the address space allows. */
-#define EMPTY_SLICES_MAX 64U
-
 /* Of the kernel's page of zeros the uses are not counted. */
 #define ZERO_COUNT 2U
 
@@ -103,7 +98,6 @@ struct found {
         struct mm_page_info *pages;
         size_t n, max;
         uint64_t next;
-        bool slice_empty;
 };
 
 #define IS_FULL 1
@@ -116,36 +110,22 @@ static int on_pages(void *userdata, const struct mm_page *pages, size_t n)
                 if (pages[i].flags & MM_PAGE_PRESENT)
                         f->pages[f->n++] = from_pagemap(f->ctx, &pages[i]);
         f->next = pages[n - 1].address + MM_PAGE_SIZE;
-        f->slice_empty = false;
         return f->n + MM_PAGES_CHUNK > f->max ? IS_FULL : 0;
 }
 
 static int walk(struct mm_target *t, uint64_t *at, uint64_t end, struct found *f)
 {
-        unsigned n_empty = 0;
+        bool sparse;
         int r;
 
-        for (;;) {
-                uint64_t next = *at;
-
-                f->slice_empty = true;
-                r = mm_pages_walk(t->pagemap, *at, end, SLICE_WORDS, on_pages, f, &next);
-                if (r == IS_FULL)
-                        *at = f->next;
-                if (r != -E2BIG || next == *at)
-                        break;
-                *at = next;
-                n_empty = f->slice_empty ? n_empty + 1 : 0;
-                if (n_empty == EMPTY_SLICES_MAX) {
-                        mm_ctx_debug(t->ctx, "process %d: an area given up at %#llx, all but empty",
-                                     (int) t->process.pid, (unsigned long long) next);
-                        r = 0;
-                        break;
-                }
-        }
-        if (r == 0)
-                *at = end;
-        return MIN(r, 0);
+        r = mm_pages_walk_slices(t->pagemap, at, end, on_pages, NULL, f, &sparse);
+        if (sparse)
+                mm_ctx_debug(t->ctx, "process %d: an area given up at %#llx, all but empty",
+                             (int) t->process.pid, (unsigned long long) *at);
+        if (r < 0)
+                return r;
+        *at = r == IS_FULL ? f->next : end;
+        return 0;
 }
 
 /* Reads and hashes pages at neighbouring addresses. */

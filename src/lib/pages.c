@@ -38,6 +38,12 @@ enum {
 /* The kernel holds mmap_lock for as long as one call takes: about 100 us for 32 MiB. */
 #define SCAN_PAGES_MAX 8192U
 
+/* Words of pagemap between ticks on kernels without PAGEMAP_SCAN: 4 GiB of address space, a few
+ * milliseconds. */
+#define SLICE_WORDS (UINT64_C(1) << 20)
+/* So many slices in a row without a page are a reservation, as big as the address space allows. */
+#define EMPTY_SLICES_MAX 64U
+
 /* 16 MiB of address space a read where there is nothing but reading: holes are most of it. */
 #define BULK_WORDS 4096U
 
@@ -277,6 +283,46 @@ int mm_pages_walk(struct mm_pagemap *pm, uint64_t start, uint64_t end, uint64_t 
         w.n = 0;
 
         return pm->no_scan ? walk_read(pm, &w, start, end, budget, ret_next) : walk_scan(pm, &w, start, end);
+}
+
+struct slice {
+        mm_pages_cb cb;
+        void *userdata;
+        bool is_empty;
+};
+
+static int on_slice(void *userdata, const struct mm_page *pages, size_t n)
+{
+        struct slice *slice = userdata;
+
+        slice->is_empty = false;
+        return slice->cb(slice->userdata, pages, n);
+}
+
+int mm_pages_walk_slices(struct mm_pagemap *pm, uint64_t *at, uint64_t end, mm_pages_cb cb,
+                         mm_pages_tick tick, void *userdata, bool *ret_sparse)
+{
+        struct slice slice = { .cb = cb, .userdata = userdata };
+        unsigned n_empty = 0;
+        int r;
+
+        *ret_sparse = false;
+        do {
+                uint64_t next = *at;
+
+                slice.is_empty = true;
+                r = mm_pages_walk(pm, *at, end, SLICE_WORDS, on_slice, &slice, &next);
+                if (r != -E2BIG || next == *at)
+                        return r;
+                *at = next;
+                n_empty = slice.is_empty ? n_empty + 1 : 0;
+                if (n_empty == EMPTY_SLICES_MAX) {
+                        *ret_sparse = true;
+                        return 0;
+                }
+                r = tick ? tick(userdata) : 0;
+        } while (r == 0);
+        return r;
 }
 
 uint64_t mm_zero_frame(void)

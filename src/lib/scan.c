@@ -8,12 +8,6 @@
 
 #define BATCH_PAGES (MM_SCAN_BUFFER / MM_PAGE_SIZE)
 
-/* Words of pagemap between ticks on kernels without PAGEMAP_SCAN: 4 GiB of address space, a few
- * milliseconds. */
-#define SLICE_WORDS (UINT64_C(1) << 20)
-/* So many slices in a row without a page are a reservation, as big as the address space allows. */
-#define EMPTY_SLICES_MAX 64U
-
 /* One call of mm_scan_range(). */
 struct range_scan {
         struct mm_scan *s;
@@ -21,7 +15,7 @@ struct range_scan {
         uint64_t fold;
         bool file_area;
         bool full;
-        bool slice_empty;
+        uint64_t at; /* what lies before it was walked in slices that are over */
         mm_scan_tick_t tick;
         void *userdata;
 
@@ -293,8 +287,6 @@ static int on_pages(void *userdata, const struct mm_page *pages, size_t n)
         struct mm_page own[MM_PAGES_CHUNK];
         int r;
 
-        rs->slice_empty = false;
-
         /* Frames beyond what a record can name are frames that are not known. */
         for (size_t i = 0; i < n; i++) {
                 own[i] = pages[i];
@@ -317,11 +309,19 @@ static int on_pages(void *userdata, const struct mm_page *pages, size_t n)
         return rs->tick ? rs->tick(rs->userdata) : 0;
 }
 
+static int on_slice_end(void *userdata)
+{
+        struct range_scan *rs = userdata;
+
+        rs->s->reached = rs->at;
+        return rs->tick ? rs->tick(rs->userdata) : 0;
+}
+
 int mm_scan_range(struct mm_scan *s, struct mm_scan_target *t, uint64_t start, uint64_t end, uint64_t owner,
                   bool file_area, mm_scan_tick_t tick, void *userdata)
 {
         struct range_scan rs;
-        unsigned n_empty = 0;
+        bool sparse;
         int r;
 
         rs.s = s;
@@ -329,6 +329,7 @@ int mm_scan_range(struct mm_scan *s, struct mm_scan_target *t, uint64_t start, u
         rs.fold = mm_hash_fold(t->domain, owner);
         rs.file_area = file_area;
         rs.full = false;
+        rs.at = start;
         rs.tick = tick;
         rs.userdata = userdata;
         rs.n_batch = 0;
@@ -336,27 +337,8 @@ int mm_scan_range(struct mm_scan *s, struct mm_scan_target *t, uint64_t start, u
 
         mm_records_set_fold(s->records, rs.fold);
 
-        for (;;) {
-                uint64_t next = start;
-
-                rs.slice_empty = true;
-                r = mm_pages_walk(t->pagemap, start, end, SLICE_WORDS, on_pages, &rs, &next);
-                if (r != -E2BIG || next == start)
-                        break;
-                start = next;
-
-                n_empty = rs.slice_empty ? n_empty + 1 : 0;
-                if (n_empty == EMPTY_SLICES_MAX) {
-                        s->n_too_sparse++;
-                        r = 0;
-                        break;
-                }
-
-                s->reached = start;
-                r = tick ? tick(userdata) : 0;
-                if (r != 0)
-                        break;
-        }
-
+        r = mm_pages_walk_slices(t->pagemap, &rs.at, end, on_pages, on_slice_end, &rs, &sparse);
+        if (sparse)
+                s->n_too_sparse++;
         return r == 0 && rs.full ? -ENOBUFS : r;
 }
