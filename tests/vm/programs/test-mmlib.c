@@ -302,6 +302,45 @@ static void not_available(void) {
         couple_end(&couple);
 }
 
+static long page_out(long unused) {
+        return madvise((void *)HELD_ADDRESS, HELD / 2 * PAGE, MADV_PAGEOUT);
+}
+
+/* Left out, not available, not merged, and not brought back by any of that. */
+static void swapped(void) {
+        struct couple couple = couple_start(1000, 1000, SEED, SEED);
+        pid_t pid = couple.peers[0].pid;
+        MEQUALPAIR pairs[HELD];
+
+        for (int i = 0; i < 100 && kib_of(pid, "VmSwap") < (long)HELD / 2 * 4; i++) {
+                check_equal(peer_call(&couple.peers[0], page_out, 0), 0);
+                usleep(10000);
+        }
+        check_equal(kib_of(pid, "VmSwap"), HELD / 2 * 4);
+        for (int with_module = 1; with_module >= 0; with_module--) {
+                MPAGEINFO infos[HELD] = { { 0 } };
+
+                if (!with_module)
+                        check_equal(rename(MERGEMOD_DEVICE, "/dev/mergemod-away"), 0);
+                check_equal(m_getpageinfos(pid, (void *)HELD_ADDRESS, (char *)HELD_ADDRESS + HELD * PAGE, infos,
+                                           HELD, NULL), HELD / 2);
+                check_equal(infos[0].v_addr, HELD_ADDRESS + HELD / 2 * PAGE);
+                for (size_t i = 0; i < HELD; i++)
+                        infos[i] = (MPAGEINFO){ .v_addr = (void *)(HELD_ADDRESS + i * PAGE), .count = 7 };
+                check_equal(m_hashpages(pid, infos, HELD, m_hash_xxh64), HELD / 2);
+                check_equal(m_hashpages(pid, infos, HELD, m_libhash_xxh64), HELD / 2);
+                for (size_t i = 0; i < HELD; i++)
+                        check_equal(infos[i].count, i >= HELD / 2);
+        }
+        check_equal(rename("/dev/mergemod-away", MERGEMOD_DEVICE), 0);
+        couple_pairs(&couple, pairs);
+        check_equal(m_merge(pairs, HELD), HELD / 2);
+        check_equal(pairs_count(pairs, HELD, ENODATA), HELD / 2);
+        check_equal(kib_of(pid, "VmSwap"), HELD / 2 * 4);
+        check_equal(couple_wrong(&couple, SEED, SEED), 0);
+        couple_end(&couple);
+}
+
 #define HUGE_ADDRESS ((char *)0x500000000000UL)
 
 static long fill_huge(long seed) {
@@ -416,6 +455,7 @@ int main(int argc, char **argv) {
                 { "mmlib: what was moved in vain goes back", nothing_in_vain },
                 { "mmlib: predefined hashes in the kernel and the library", where_hashes_run },
                 { "mmlib: pages that are not available", not_available },
+                { "mmlib: swapped pages are left out", swapped },
                 { "mmlib: huge pages count once", huge },
                 { "mmlib: errors", errors },
                 { "mmlib: without the module, or with another", no_module },
