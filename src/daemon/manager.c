@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
@@ -16,12 +14,11 @@
 #include "daemon/limit.h"
 #include "daemon/listing.h"
 #include "daemon/manager.h"
+#include "daemon/runtime.h"
 #include "daemon/subscriber.h"
 #include "daemon/totals-bus.h"
 #include "shared/format.h"
 #include "shared/log.h"
-
-#define DEFAULT_RUNTIME_DIRECTORY "/run/mergemem"
 
 /* What registered processes save changes slowly, and a look costs a few system calls for each. */
 #define REFRESH_USEC (10ULL * 1000U * 1000U)
@@ -323,23 +320,18 @@ int manager_reload(Manager *m)
 static int open_runtime_directory(Manager *m)
 {
         const char *path = getenv("RUNTIME_DIRECTORY");
+        struct runtime_holder holder;
+        int r;
 
-        path = path && *path ? path : DEFAULT_RUNTIME_DIRECTORY;
-        if (mkdir(path, 0700) < 0 && errno != EEXIST)
-                return log_error_errno(-errno, "Cannot make the directory %s: %m", path);
-        m->state_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (m->state_fd < 0)
-                return log_error_errno(-errno, "Cannot open the directory %s: %m", path);
-        m->lock_fd = openat(m->state_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (m->lock_fd < 0)
-                return log_error_errno(-errno, "Cannot open %s/lock: %m", path);
-        if (flock(m->lock_fd, LOCK_EX | LOCK_NB) < 0)
-                return log_error_errno(-errno,
-                                       errno == EWOULDBLOCK
-                                               ? "Another mergememd is running already (it holds %s/lock)."
-                                               : "Cannot lock %s/lock: %m",
-                                       path);
-        return 0;
+        path = path && *path ? path : RUNTIME_DIRECTORY;
+        r = runtime_open(path, "mergememd", &m->state_fd, &m->lock_fd, &holder);
+        if (r != -EWOULDBLOCK)
+                return r;
+        if (holder.pid == 0)
+                return log_error_errno(r, "Another mergememd is running already (it holds %s/lock).", path);
+        return log_error_errno(r, "%s%s is running already (process %d holds %s/lock).",
+                               streq(holder.name, "mergememd") ? "Another " : "", holder.name, holder.pid,
+                               path);
 }
 
 /* Three descriptors for each process looked at. */
