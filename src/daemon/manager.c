@@ -163,7 +163,8 @@ void manager_dispatch(Manager *m)
                 job_start(next);
         } else if (!m->running) {
                 manager_notify_status(m);
-                engine_dispatch(m->engine);
+                if (m->engine)
+                        engine_dispatch(m->engine);
         }
 }
 
@@ -402,6 +403,35 @@ static void load_layouts(Manager *m)
                 layouts_done(&m->layouts);
 }
 
+int manager_open_kernel(Manager *m)
+{
+        raise_limits();
+        m->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (m->proc_fd < 0)
+                return log_error_errno(-errno, "Cannot open /proc: %m");
+        m->ksm_fd = open("/sys/kernel/mm/ksm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return manager_choose_mechanism(m);
+}
+
+int manager_start_worker(Manager *m)
+{
+        int r = 0;
+
+        if (m->state_fd >= 0) {
+                limit_frames(m, m->conf.max_frames);
+                r = load_registry(m, &m->registry, "registered");
+                if (r >= 0)
+                        r = load_registry(m, &m->merged, "merged");
+        }
+        if (r < 0)
+                return r;
+        r = worker_new(m->event, m->proc_fd, m->state_fd, m->ksm_fd, &m->worker);
+        if (r < 0)
+                return log_error_errno(r, "Cannot start the worker: %m");
+        r = identities_new(m->event, m->worker, &m->identities);
+        return r < 0 ? log_oom() : 0;
+}
+
 int manager_start(Manager *m)
 {
         int r;
@@ -411,34 +441,18 @@ int manager_start(Manager *m)
         if (r < 0)
                 return r;
         apply_log_level(m);
-        raise_limits();
         r = open_runtime_directory(m);
+        if (r >= 0)
+                r = manager_open_kernel(m);
         if (r < 0)
                 return r;
-        m->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (m->proc_fd < 0)
-                return log_error_errno(-errno, "Cannot open /proc: %m");
-        m->ksm_fd = open("/sys/kernel/mm/ksm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        r = manager_choose_mechanism(m);
-        if (r < 0)
-                return r;
-        limit_frames(m, m->conf.max_frames);
         r = add_events(m);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the event loop: %m");
-
-        r = load_registry(m, &m->registry, "registered");
-        if (r >= 0)
-                r = load_registry(m, &m->merged, "merged");
+        r = manager_start_worker(m);
         if (r < 0)
                 return r;
         load_layouts(m);
-        r = worker_new(m->event, m->proc_fd, m->state_fd, m->ksm_fd, &m->worker);
-        if (r < 0)
-                return log_error_errno(r, "Cannot start the worker: %m");
-        r = identities_new(m->event, m->worker, &m->identities);
-        if (r < 0)
-                return log_oom();
         r = history_start(m);
         if (r < 0)
                 return r;

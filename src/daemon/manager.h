@@ -63,7 +63,7 @@ struct Manager {
         int log_level_option;            /* --log-level=; -1 if not given */
 
         int proc_fd;
-        int state_fd; /* the runtime directory, locked */
+        int state_fd; /* the runtime directory, locked; negative: without one */
         int lock_fd;
         int ksm_fd;
 
@@ -130,6 +130,10 @@ int manager_apply_conf(Manager *m, struct conf *c);
 
 /* Opens what is needed, takes the lock, finds the mechanisms, connects to the bus. Logs failures. */
 int manager_start(Manager *m);
+/* The parts of it that jobs need, with the configuration loaded, and nothing else: no bus, rules or history.
+ * Without a runtime directory nothing is kept and KSM is only looked at. Both log failures. */
+int manager_open_kernel(Manager *m);
+int manager_start_worker(Manager *m);
 int manager_run(Manager *m);
 /* Reads the configuration again; on failure what is in force stays. */
 int manager_reload(Manager *m);

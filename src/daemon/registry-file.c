@@ -35,6 +35,8 @@ int registry_save(const struct registry *r)
         _cleanup_(fclosep) FILE *f = NULL;
         int fd;
 
+        if (r->state_fd < 0)
+                return 0;
         fd = openat(r->state_fd, names->new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
                 return -errno;

@@ -42,7 +42,7 @@ struct former {
 struct registry {
         enum registry_kind kind;
         sd_event *event;
-        int state_fd;
+        int state_fd; /* negative: without a runtime directory */
         struct registered **items; /* by pid */
         size_t n_items;
         struct former former[FORMER_DOMAINS_MAX]; /* the latest first */
@@ -60,7 +60,7 @@ void registry_done(struct registry *r);
 /* Reads what an earlier service left and keeps what still lives. 0, or -EBADMSG for a damaged file,
  * which is then set aside with the suffix .damaged. */
 int registry_load(struct registry *r, int proc_fd);
-/* Writes all to the runtime directory, atomically. */
+/* Writes all to the runtime directory, atomically; nothing where there is none. */
 int registry_save(const struct registry *r);
 
 struct registered *registry_find(const struct registry *r, pid_t pid, uint64_t start_ticks);

@@ -34,7 +34,7 @@ static int publish(sd_event_source *source, uint64_t usec, void *userdata)
         m->published = totals_now(m);
         totals_round(&m->published);
         totals_compare(&before, &m->published, names);
-        if (names[0])
+        if (names[0] && m->bus)
                 (void) sd_bus_emit_properties_changed_strv(m->bus, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE,
                                                            (char **) names);
         /* What changes from now on waits for its turn. */
