@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
 #include <time.h>
 
 #include "daemon/job.h"
@@ -13,6 +14,10 @@
 
 /* Each pass reads all memory again: more of them than this and BookkeepingMax= is simply too small. */
 #define PARTS_MAX 64U
+
+/* Pages that a job in one pass counts with: more is more than records can hold; less is not worth a word. */
+#define EXPECTED_PAGES_MAX (UINT64_C(1) << 32)
+#define EXPECTED_PAGES_MIN (UINT64_C(1) << 16)
 
 /* The share of the bar that scanning takes. */
 #define PROGRESS_SCAN 0.85
@@ -171,6 +176,13 @@ static void scan_done(struct job *j)
                          "What matches is memory of libraries of which a rule says never.");
                 return;
         }
+        if (j->incomplete && j->one_pass && j->n_expected_pages < EXPECTED_PAGES_MAX) {
+                j->n_expected_pages = MAX(j->n_expected_pages * 2, EXPECTED_PAGES_MIN);
+                log_debug("Job %u begins again, with room for %" PRIu64 " pages.", j->id,
+                          j->n_expected_pages);
+                begin_part(j);
+                return;
+        }
         if (j->incomplete && j->n_parts < PARTS_MAX && j->part == 0) {
                 /* More than fits: the same again, in twice as many passes. */
                 j->n_parts *= 2;
@@ -231,6 +243,7 @@ static void on_scanned(void *userdata, const union worker_packet *row)
                 j->incomplete = j->incomplete || s->incomplete;
                 j->from = s->next;
                 j->report.n_processes += s->next == 0;
+                j->report.n_read += s->n_read;
                 if (j->part == 0) {
                         j->report.n_pages += s->n_pages;
                         j->report.n_swapped += s->n_swapped;
@@ -315,6 +328,14 @@ static void on_begun(void *userdata, int error)
         job_libraries(j, begin_scan);
 }
 
+static uint64_t bookkeeping_bytes(const struct job *j)
+{
+        uint64_t max_bytes = j->manager->conf.bookkeeping_max_bytes;
+
+        /* A quarter more than there was: processes grow. */
+        return j->one_pass ? MAX(max_bytes, mm_records_bytes(j->n_expected_pages / 4 * 5)) : max_bytes;
+}
+
 static void begin_part(struct job *j)
 {
         union worker_packet p;
@@ -333,7 +354,7 @@ static void begin_part(struct job *j)
         j->from = 0;
         j->generation = worker_generation(j->manager->worker);
         worker_packet_init(&p, WORKER_BEGIN, sizeof(p.begin));
-        p.begin.bookkeeping_max_bytes = j->manager->conf.bookkeeping_max_bytes;
+        p.begin.bookkeeping_max_bytes = bookkeeping_bytes(j);
         p.begin.seed = j->seed;
         p.begin.part = j->part;
         p.begin.n_parts = j->n_parts;
@@ -343,6 +364,7 @@ static void begin_part(struct job *j)
         p.begin.huge = j->huge;
         /* By itself the service finds out what else there would be. */
         p.begin.zero_only = j->zero_only && !j->by_rule;
+        p.begin.stacks = j->stacks;
         p.begin.direct = j->mechanism == MECHANISM_DIRECT;
         p.begin.tell_groups = (j->manager->conf.log_mask & CONF_LOG_GROUPS) != 0;
         p.begin.use_zero_pages = (int8_t) j->manager->conf.ksm_use_zero_pages;

@@ -142,6 +142,23 @@ bool job_may_use_ksm(const struct job *j)
         return j->manager->mechanisms[MECHANISM_KSM].works && (j->by_rule || !j->zero_only);
 }
 
+int job_new_alone(Manager *manager, enum job_type type, struct selector *s, struct job **ret)
+{
+        int r;
+
+        r = append(manager,
+                   &(struct job) {
+                           .type = type,
+                           .selector = *s,
+                           .mechanism = s->mechanism,
+                           .huge = huge_pages[s->huge_pages],
+                   },
+                   ret);
+        if (r >= 0)
+                *s = (struct selector) {};
+        return r;
+}
+
 static enum job_type type_of(const struct engine_rule *kept, const struct rule *rule,
                              enum mechanism mechanism)
 {
@@ -291,13 +308,15 @@ static void end(struct job *j, enum job_state state)
         job_set_state(j, state);
         if (m->running == j)
                 m->running = NULL;
-        log_full(j->by_rule ? LOG_DEBUG : LOG_INFO, 0, "Job %u, %s: %s%s%s", j->id,
+        log_full(j->by_rule || j->ended ? LOG_DEBUG : LOG_INFO, 0, "Job %u, %s: %s%s%s", j->id,
                  job_type_to_string(j->type), job_state_to_string(state), j->error_message ? ": " : ".",
                  j->error_message ?: "");
 
         if (state != JOB_FAILED)
                 job_log_result(j);
         totals_changed(m);
+        if (j->ended)
+                j->ended(j, j->userdata);
         if (state == JOB_DONE && j->type != JOB_UNMERGE)
                 job_signal(j, "ScanFinished");
         if (j->announced) {

@@ -81,6 +81,9 @@ struct job {
         sd_bus_message *call; /* to be answered once it is known whether anything matches */
         bool announced;
         bool cancelled; /* winds up what it began with targets, then ends */
+        /* Called at its end, while all it found is still there; NULL: nobody wants to know. */
+        void (*ended)(struct job *j, void *userdata);
+        void *userdata;
         sd_event_source *timer; /* waits for ksmd; then, for the end of the object */
 
         struct selector selector;
@@ -92,6 +95,8 @@ struct job {
         bool include_private, zero_only;
         unsigned left_out; /* RULE_OWNER_* */
         enum mergemod_huge huge;
+        bool stacks;    /* are looked at too */
+        bool one_pass;  /* no page is read twice, whatever that takes in bookkeeping */
         uint64_t round; /* as in backoff.h */
         void (*libraries_then)(struct job *j);
         uint64_t n_never_pages; /* merged, of processes that are never to be */
@@ -188,6 +193,10 @@ static inline bool job_is_over(const struct job *j)
 int job_new(Manager *manager, enum job_type type, struct selector *s, uid_t uid, sd_bus_message *m,
             struct job **ret);
 struct job *job_free(struct job *j);
+
+/* A new waiting job without a caller: whoever makes it sets what he wants of it, and @ended to hear of its
+ * end. 0; -ENOMEM. */
+int job_new_alone(Manager *manager, enum job_type type, struct selector *s, struct job **ret);
 
 /* job-tried.c: a new estimate for the call @m of user @uid of all that the rule behind the default one in
  * *@c would be about; takes *@c over. It is dispatched. 0; -errno, for limits with @error set; -ENOBUFS. */

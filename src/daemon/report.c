@@ -38,7 +38,7 @@ void report_restart(struct report *r)
         counts_done(&r->skipped);
         owners_done(r);
         r->n_processes = 0;
-        r->n_pages = r->n_swapped = r->n_ksm = 0;
+        r->n_pages = r->n_swapped = r->n_ksm = r->n_read = 0;
         r->n_duplicates = r->n_zero = r->n_anonymous = r->n_huge = 0;
         for (size_t i = 0; i < r->n_domains; i++) {
                 r->domains[i].n_duplicates = 0;

@@ -37,6 +37,7 @@ struct report {
         struct report_counts excluded, skipped, refused;
         uint64_t duration_usec;
         uint64_t n_pages, n_swapped, n_ksm;
+        uint64_t n_read; /* frames whose bytes were read, in all passes */
         uint64_t n_duplicates, n_zero, n_anonymous;
         uint64_t n_huge; /* besides: frames that `direct` leaves to huge pages */
         struct report_owner *owners;

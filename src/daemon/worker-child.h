@@ -28,7 +28,7 @@ struct round_owner {
 struct round_range {
         uint64_t start, end;
         uint32_t owner;  /* index into round.owners */
-        bool whole;      /* belongs to a file: registered as a whole or not at all */
+        bool whole;      /* belongs to a file or is a stack: registered as a whole or not at all */
         bool apart;      /* what lies between it and the range before may be looked at by others */
         bool registered; /* with KSM, when it was looked at */
         uint32_t n_pages, n_duplicates, n_zero;
@@ -58,7 +58,7 @@ struct round {
         struct mm_scan scan;
         bool scan_ready;
         uint64_t zero_frame; /* mm_zero_frame() */
-        bool cross_owners, include_private, direct;
+        bool cross_owners, include_private, direct, stacks;
         bool zero_only;
         unsigned left_out; /* RULE_OWNER_* */
         enum mergemod_huge huge;
@@ -89,7 +89,8 @@ struct worker_child {
         struct round round;
 };
 
-/* What the forked process does until the socket closes. Returns an exit status. */
+/* What the forked process does until the socket closes. Returns an exit status. @state_fd, @ksm_fd: may be
+ * negative; without the first KSM is only looked at. */
 int worker_child_run(int socket_fd, int proc_fd, int state_fd, int ksm_fd);
 
 /* To be called between slices: tells the service that we live, at most 20 times a second, and

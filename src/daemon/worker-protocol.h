@@ -101,6 +101,7 @@ struct worker_begin {
         uint8_t tell_groups;     /* a row for each group of pages that could be merged */
         int8_t use_zero_pages;   /* KSM's knob, as it will be set; negative: left as it is */
         uint8_t zero_only;       /* only pages of zeros count */
+        uint8_t stacks;          /* stacks are looked at too, and meet stacks only */
         uint32_t left_out;       /* RULE_OWNER_*: whose memory is not looked at */
         uint32_t huge;           /* enum mergemod_huge: what mergemod does about huge pages */
 };
@@ -137,6 +138,7 @@ struct worker_scanned {
         uint32_t index;
         int32_t error;    /* why it could not be looked at; 0 */
         uint64_t n_pages; /* private pages in RAM looked at */
+        uint64_t n_read;  /* frames whose bytes were read */
         uint64_t n_swapped, n_ksm, n_vanished;
         uint64_t private_bytes; /* bytes of areas left out as marked private or special */
         uint64_t next;          /* the slice is over, and there is more from this address on; 0: done */

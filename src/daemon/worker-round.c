@@ -54,6 +54,7 @@ int round_begin(struct round *r, int proc_fd, const struct worker_begin *begin)
         r->zero_only = begin->zero_only;
         r->left_out = begin->left_out;
         r->huge = begin->huge;
+        r->stacks = begin->stacks;
         r->all_libraries = true;
         return 0;
 }

@@ -8,10 +8,11 @@ static bool owner_is_looked_at(const struct round *r, uint8_t owner)
 {
         switch (owner) {
         case MM_OWNER_NONE:
-        /* Stacks are rewritten all the time; merging them costs more than it saves. */
+                return false;
+        /* They are rewritten all the time; merging them often costs more than it saves. */
         case MM_OWNER_STACK:
         case MM_OWNER_THREAD_STACK:
-                return false;
+                return r->stacks;
         case MM_OWNER_LIBRARY:
         case MM_OWNER_PROGRAM:
                 return !(r->left_out & RULE_OWNER_LIBRARY);
@@ -25,6 +26,11 @@ static bool owner_is_looked_at(const struct round *r, uint8_t owner)
 static bool owner_is_file(uint8_t owner)
 {
         return owner == MM_OWNER_LIBRARY || owner == MM_OWNER_PROGRAM || owner == MM_OWNER_FILE;
+}
+
+static bool owner_is_stack(uint8_t owner)
+{
+        return owner == MM_OWNER_STACK || owner == MM_OWNER_THREAD_STACK;
 }
 
 static bool has(const uint8_t *set, uint32_t i)
@@ -125,7 +131,8 @@ static int scan_tick(void *userdata)
         return r < 0 ? r : worker_child_slice_is_over(w) ? SLICE_IS_OVER : 0;
 }
 
-/* A file's memory is registered as a whole: what belongs together is not to be cut. */
+/* A file's memory is registered as a whole, and so is a stack, of which only the piece with the first frame
+ * would still be known as one: what belongs together is not to be cut. */
 static int whole_tick(void *userdata)
 {
         int r = scan_tick(userdata);
@@ -148,6 +155,8 @@ struct scanning {
 /* Only pages that one mechanism can merge with each other may be one group. */
 #define NOT_DIRECT (1U << 31)
 #define NOT_DIRECT_AS_HUGE (1U << 30)
+/* Stacks meet stacks, so that what is found without them does not depend on them. */
+#define ON_STACK (1U << 29)
 
 #define HUGE_PAGE_BYTES (2ULL << 20)
 
@@ -175,7 +184,7 @@ static int scan_piece(struct scanning *s, const struct mm_range *range, const st
         struct round_range found = {
                 .start = MAX(range->start, piece->start),
                 .end = MIN(range->end, piece->end),
-                .whole = owner_is_file(range->owner),
+                .whole = owner_is_file(range->owner) || owner_is_stack(range->owner),
                 .apart = s->passed_over,
                 .registered = (piece->flags & MM_VM_MERGEABLE) != 0,
         };
@@ -198,7 +207,8 @@ static int scan_piece(struct scanning *s, const struct mm_range *range, const st
                    (r->direct && (found.registered || (piece->flags & MM_VM_PRIVATE) != 0));
         r->scan.huge = !ksm_only && is_left_as_huge(piece, r->huge);
         owner = (r->cross_owners ? 0U : found.owner + 1U) | (r->direct && ksm_only ? NOT_DIRECT : 0U) |
-                (r->direct && r->scan.huge ? NOT_DIRECT_AS_HUGE : 0U);
+                (r->direct && r->scan.huge ? NOT_DIRECT_AS_HUGE : 0U) |
+                (owner_is_stack(range->owner) ? ON_STACK : 0U);
         k = mm_scan_range(&r->scan, &s->memory, found.start, found.end, owner, ksm_only,
                           found.whole ? whole_tick : scan_tick, s->w);
         if (k == -ENOBUFS)
@@ -307,6 +317,7 @@ int round_scan(struct worker_child *w, const struct worker_target *t, const char
         row.scanned.index = t->index;
         row.scanned.error = k;
         row.scanned.n_pages = r->scan.n_looked - before.n_looked;
+        row.scanned.n_read = r->scan.n_read - before.n_read;
         row.scanned.n_swapped = r->scan.n_swapped - before.n_swapped;
         row.scanned.n_ksm = r->scan.n_ksm - before.n_ksm;
         row.scanned.n_vanished = r->scan.n_vanished - before.n_vanished;

@@ -27,6 +27,12 @@ struct mm_records {
         uint64_t fold;
 };
 
+uint64_t mm_records_bytes(uint64_t n)
+{
+        /* Of each HEADS_SHARE bytes the tables take one and a half. */
+        return (n + 1) * sizeof(struct mm_record) / (HEADS_SHARE - 2) * HEADS_SHARE + HEADS_SHARE;
+}
+
 int mm_records_new(uint64_t max_bytes, struct mm_records **ret)
 {
         _cleanup_(mm_records_freep) struct mm_records *r = NULL;

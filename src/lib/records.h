@@ -38,6 +38,8 @@ struct mm_records;
 /* Reserves address space for @max_bytes of records; memory is used as they come.
  * 0, -ENOMEM, -EINVAL if not even one fits. */
 int mm_records_new(uint64_t max_bytes, struct mm_records **ret);
+/* The bytes that @n records take, so many that they are more rather than fewer. */
+uint64_t mm_records_bytes(uint64_t n);
 struct mm_records *mm_records_free(struct mm_records *r);
 DEFINE_CLEANUP_FUNC(struct mm_records *, mm_records_free)
 

@@ -44,6 +44,23 @@ static void test_limits(void)
         }
 }
 
+/* What is reserved for so many takes so many, and is not much more. */
+static void test_bytes(void)
+{
+        static const uint64_t numbers[] = { 0, 1, 2, 61, 62, 63, 64, 1000, 4096, 123457 };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
+                _cleanup_(mm_records_freep) struct mm_records *r = NULL;
+                uint64_t bytes = mm_records_bytes(numbers[i]);
+
+                g_assert_cmpuint(bytes, <=, numbers[i] * sizeof(struct mm_record) * 21 / 20 + 256);
+                g_assert_cmpint(mm_records_new(bytes, &r), ==, 0);
+                for (uint64_t n = 0; n < numbers[i]; n++)
+                        g_assert_cmpint(add(r, n, (uint32_t)n + 1, n, true), ==, 0);
+        }
+        g_assert_cmpuint(mm_records_bytes(UINT64_C(1) << 33), >, UINT64_C(24) << 33);
+}
+
 static void test_fields(void)
 {
         _cleanup_(mm_records_freep) struct mm_records *r = NULL;
@@ -284,6 +301,7 @@ int main(int argc, char *argv[])
 {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/records/limits", test_limits);
+        g_test_add_func("/records/bytes", test_bytes);
         g_test_add_func("/records/fields", test_fields);
         g_test_add_func("/records/find", test_find);
         g_test_add_func("/records/find-many", test_find_many);

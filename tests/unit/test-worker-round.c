@@ -135,6 +135,99 @@ static void test_fork(struct rounds *f, const void *data)
         child_kill(b);
 }
 
+/* The letters as anonymous memory, and again as the stack of a thread: behind a guard. */
+static void have_stack(void *letters)
+{
+        size_t n = strlen(letters);
+        char *pages;
+
+        have_pages(letters);
+        pages = map_pages(n + 1, n);
+        if (!pages)
+                _exit(1);
+        fill_pages(pages, letters);
+}
+
+static const struct worker_owner *owner_row(const struct outcome *o, enum mm_owner_kind kind)
+{
+        for (size_t i = 0; i < o->rows->len; i++) {
+                const union worker_packet *row = o->rows->pdata[i];
+
+                if (row->header.type == WORKER_ROW_OWNER && row->owner.kind == kind)
+                        return &row->owner;
+        }
+        return NULL;
+}
+
+/* Stacks are looked at where that is said, and what is found besides is the same then. */
+static void test_stacks(struct rounds *f, const void *data)
+{
+        pid_t a = child_start(have_stack, (void *) "ab0"), b = child_start(have_stack, (void *) "ac0");
+
+        for (unsigned i = 0; i < 4; i++) {
+                bool stacks = i & 1;
+                _cleanup_(outcome_done) struct outcome o = {};
+                const struct worker_owner *anon, *stack;
+
+                begin_round_with(f,
+                                 &(struct worker_begin) {
+                                         .bookkeeping_max_bytes = ROUNDS_BOOKKEEPING,
+                                         .use_zero_pages = -1,
+                                         .seed = 4711,
+                                         .cross_owners = (i & 2) != 0,
+                                         .stacks = stacks,
+                                 });
+                g_assert_cmpuint(scan_process(f, a, 0).n_pages, ==, stacks ? 6 : 3);
+                g_assert_cmpuint(scan_process(f, b, 0).n_read, ==, stacks ? 6 : 3);
+                group_pages(f, &o);
+                check_total(&o, stacks ? 12 : 6, stacks ? 4 : 2, stacks ? 2 : 1);
+                anon = owner_row(&o, MM_OWNER_ANON);
+                stack = owner_row(&o, MM_OWNER_THREAD_STACK);
+                g_assert_cmpuint(anon->n_pages, ==, 6);
+                g_assert_cmpuint(anon->n_duplicates, ==, 2);
+                g_assert_cmpuint(anon->n_zero, ==, 1);
+                g_assert_true(stacks == !!stack);
+                if (!stack)
+                        continue;
+                g_assert_cmpuint(stack->n_pages, ==, 6);
+                g_assert_cmpuint(stack->n_duplicates, ==, 2);
+                g_assert_cmpuint(stack->n_zero, ==, 1);
+        }
+        child_kill(a);
+        child_kill(b);
+}
+
+/* A stack is registered as one area: what lies apart from it would not be known as a stack any more. */
+static void test_stack_plan(struct rounds *f, const void *data)
+{
+        static const char letters[] = "..b..........";
+        pid_t a = child_start(have_stack, (void *) letters), b = child_start(have_stack, (void *) letters);
+        _cleanup_(outcome_done) struct outcome o = {}, planned = {};
+        const struct worker_ranges *ranges;
+        union worker_packet p;
+
+        begin_round_with(f,
+                         &(struct worker_begin) {
+                                 .bookkeeping_max_bytes = ROUNDS_BOOKKEEPING,
+                                 .use_zero_pages = -1,
+                                 .seed = 4711,
+                                 .stacks = true,
+                         });
+        scan_process(f, a, 0);
+        scan_process(f, b, 0);
+        group_pages(f, &o);
+        worker_packet_init(&p, WORKER_PLAN, sizeof(p.plan));
+        g_assert_cmpint(call(&f->calls, &p, -1, &planned), ==, 0);
+        g_assert_cmpuint(outcome_count(&planned, WORKER_ROW_PLANNED), ==, 2);
+        ranges = &outcome_row(&planned, WORKER_ROW_PLANNED)->ranges;
+        g_assert_cmpuint(ranges->n, ==, 2);
+        g_assert_cmpuint(ranges->ranges[0].end - ranges->ranges[0].start, ==, PAGE);
+        g_assert_cmpuint(ranges->ranges[1].end - ranges->ranges[1].start, ==, strlen(letters) * PAGE);
+
+        child_kill(a);
+        child_kill(b);
+}
+
 /* Pages as mlock(2), MADV_DONTDUMP and MADV_WIPEONFORK mark them. */
 static void have_secrets(void *userdata)
 {
@@ -441,6 +534,8 @@ int main(int argc, char **argv)
         add_test("/worker/round/figures", test_figures);
         add_test("/worker/round/domains", test_domains);
         add_test("/worker/round/fork", test_fork);
+        add_test("/worker/round/stacks", test_stacks);
+        add_test("/worker/round/stack-plan", test_stack_plan);
         add_test("/worker/round/private", test_private);
         add_test("/worker/round/owners", test_owners);
         add_test("/worker/round/many-owners", test_many_owners);
