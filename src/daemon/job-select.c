@@ -9,6 +9,7 @@ static const char *missing_error(enum selector_kind kind)
         switch (kind) {
         case SELECTOR_COMM:
         case SELECTOR_EXE:
+        case SELECTOR_PROGRAM:
                 return MERGEMEM_ERROR_NO_SUCH_PROGRAM;
         case SELECTOR_CGROUP:
                 return MERGEMEM_ERROR_NO_SUCH_CGROUP;
@@ -36,6 +37,7 @@ static void fail_missing(struct job *j, const struct selector_value *v)
                 job_fail(j, name, "No process is named \"%s\"%s.", v->text, own);
                 break;
         case SELECTOR_EXE:
+        case SELECTOR_PROGRAM:
                 job_fail(j, name, "No process runs the program %s%s.", v->text, own);
                 break;
         case SELECTOR_CGROUP:

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <sys/stat.h>
-
 #include "daemon/selector-bus.h"
 #include "shared/names.h"
 
@@ -136,11 +134,9 @@ static int read_entry(sd_bus_message *m, struct selector *s, sd_bus_error *error
 int selector_read(sd_bus_message *m, struct selector *ret, sd_bus_error *error)
 {
         size_t n_entries = 0;
-        struct stat st;
         int r;
 
-        if (stat("/proc/self/ns/user", &st) >= 0)
-                ret->user_ns = (struct mm_file_id) { .dev = st.st_dev, .ino = st.st_ino };
+        selector_note_user_ns(ret);
         r = sd_bus_message_enter_container(m, 'a', "{sv}");
         if (r < 0)
                 return r;

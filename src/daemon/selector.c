@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <sys/stat.h>
+
 #include "daemon/selector.h"
 #include "shared/pattern.h"
 
 static const char *const kind_names[SELECTOR_KIND_MAX_] = {
         [SELECTOR_PID] = "pid",       [SELECTOR_COMM] = "comm", [SELECTOR_EXE] = "exe",
         [SELECTOR_CGROUP] = "cgroup", [SELECTOR_UNIT] = "unit", [SELECTOR_USER] = "user",
-        [SELECTOR_SHLIB] = "shlib",
+        [SELECTOR_SHLIB] = "shlib",   [SELECTOR_PROGRAM] = "program",
 };
 
 enum selector_kind selector_kind_from_string(const char *s)
 {
         for (int i = 0; i < SELECTOR_KIND_MAX_; i++)
-                if (streq(kind_names[i], s))
+                if (i != SELECTOR_PROGRAM && streq(kind_names[i], s))
                         return (enum selector_kind) i;
         return SELECTOR_KIND_INVALID_;
 }
@@ -42,6 +44,7 @@ static bool text_is_valid(enum selector_kind kind, const char *text)
         case SELECTOR_SHLIB:
                 return text[0] == '/' || !strchr(text, '/');
         case SELECTOR_UNIT:
+        case SELECTOR_PROGRAM:
                 return !strchr(text, '/');
         default:
                 return true;
@@ -99,20 +102,35 @@ bool selector_is_empty(const struct selector *s)
         return s->n_values == 0 && !s->all;
 }
 
+static bool value_names_processes(const struct selector_value *v)
+{
+        if (v->kind == SELECTOR_EXE || v->kind == SELECTOR_UNIT || v->kind == SELECTOR_USER)
+                return true;
+        /* The cgroup at the top is everybody's: whoever names it names nobody. */
+        return v->kind == SELECTOR_CGROUP && v->text[strspn(v->text, "/")];
+}
+
 bool selector_names_processes(const struct selector *s)
 {
+        bool some = false;
+
         if (s->only_own)
                 return false;
         for (size_t i = 0; i < s->n_values; i++) {
-                const struct selector_value *v = &s->values[i];
-
-                if (v->kind == SELECTOR_EXE || v->kind == SELECTOR_UNIT || v->kind == SELECTOR_USER)
-                        return true;
-                /* The cgroup at the top is everybody's: whoever names it names nobody. */
-                if (v->kind == SELECTOR_CGROUP && v->text[strspn(v->text, "/")])
-                        return true;
+                if (value_names_processes(&s->values[i]))
+                        some = true;
+                else if (s->any && s->values[i].kind != SELECTOR_SHLIB)
+                        return false;
         }
-        return false;
+        return some;
+}
+
+void selector_note_user_ns(struct selector *s)
+{
+        struct stat st;
+
+        if (stat("/proc/self/ns/user", &st) >= 0)
+                s->user_ns = (struct mm_file_id) { .dev = st.st_dev, .ino = st.st_ino };
 }
 
 bool selector_value_needs_resolving(const struct selector_value *v)
@@ -142,6 +160,13 @@ static bool exe_match(const struct selector *s, const struct selector_value *v, 
                mm_file_id_equal(&p->user_ns, &s->user_ns) && streq(p->exe, v->text);
 }
 
+static bool program_match(const char *name, const struct mm_process *p)
+{
+        const char *slash = p->exe ? strrchr(p->exe, '/') : NULL;
+
+        return streq(p->comm, name) || (slash && streq(slash + 1, name));
+}
+
 static bool value_match(const struct selector *s, const struct selector_value *v, const struct mm_process *p,
                         const char *unit)
 {
@@ -150,6 +175,8 @@ static bool value_match(const struct selector *s, const struct selector_value *v
                 return p->pid == v->pid;
         case SELECTOR_COMM:
                 return streq(p->comm, v->text);
+        case SELECTOR_PROGRAM:
+                return program_match(v->text, p);
         case SELECTOR_EXE:
                 return exe_match(s, v, p);
         case SELECTOR_CGROUP:
@@ -171,6 +198,7 @@ bool selector_is_of(const struct mm_process *p, uid_t uid)
 bool selector_match(struct selector *s, const struct mm_process *p, const char *unit)
 {
         bool asked[SELECTOR_KIND_MAX_] = {}, matched[SELECTOR_KIND_MAX_] = {};
+        bool some_asked = false, some_matched = false;
 
         if (s->only_own && !selector_is_of(p, s->owner))
                 return false;
@@ -179,11 +207,13 @@ bool selector_match(struct selector *s, const struct mm_process *p, const char *
 
                 if (v->kind == SELECTOR_SHLIB)
                         continue;
-                asked[v->kind] = true;
+                asked[v->kind] = some_asked = true;
                 if (!value_match(s, v, p, unit))
                         continue;
-                v->seen = matched[v->kind] = true;
+                v->seen = matched[v->kind] = some_matched = true;
         }
+        if (s->any)
+                return some_matched || !some_asked;
         for (int i = 0; i < SELECTOR_KIND_MAX_; i++)
                 if (asked[i] && !matched[i])
                         return false;

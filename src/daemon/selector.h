@@ -21,6 +21,7 @@ enum selector_kind {
         SELECTOR_UNIT,
         SELECTOR_USER,
         SELECTOR_SHLIB,
+        SELECTOR_PROGRAM, /* its name, that of its processes or of its file; not a kind on the bus */
         SELECTOR_KIND_MAX_,
         SELECTOR_KIND_INVALID_ = -1,
 };
@@ -38,6 +39,7 @@ struct selector {
         struct selector_value *values;
         size_t n_values, n_bytes;
         bool all;
+        bool any; /* what is said of processes is alternatives whatever its kind */
         bool force;
         bool others; /* who is not root means others' processes too */
         /* Else only those of one user: what may be told of others and done to them is not told or done. */
@@ -54,6 +56,9 @@ const char *selector_kind_to_string(enum selector_kind kind);
 
 void selector_done(struct selector *s);
 
+/* Notes our own user namespace. */
+void selector_note_user_ns(struct selector *s);
+
 /* 0; -EINVAL for a value that cannot be one of @kind; -E2BIG past SELECTOR_VALUES_MAX or
  * SELECTOR_BYTES_MAX; -ENOMEM.
  * @text is for all kinds but SELECTOR_PID. Unit names without a suffix mean services, cgroup paths
@@ -67,7 +72,8 @@ bool selector_has(const struct selector *s, enum selector_kind kind);
 bool selector_is_empty(const struct selector *s);
 
 /* Whether a rule like this names its processes in a way they cannot choose themselves: by unit,
- * cgroup, user or program. Never so for a user's own: what is never merged is not for him to say. */
+ * cgroup, user or path of the program; of alternatives all must. Never so for a user's own: what is never
+ * merged is not for him to say. */
 bool selector_names_processes(const struct selector *s);
 
 /* Whether its file or user must be asked for before matching: paths and user names. */

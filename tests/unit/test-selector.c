@@ -32,7 +32,10 @@ static void test_names(void)
 {
         static const char *const kinds[] = { "pid", "comm", "exe", "cgroup", "unit", "user", "shlib" };
 
-        G_STATIC_ASSERT(ELEMENTSOF(kinds) == SELECTOR_KIND_MAX_);
+        /* All but one are keys on the bus. */
+        G_STATIC_ASSERT(ELEMENTSOF(kinds) == SELECTOR_PROGRAM);
+        G_STATIC_ASSERT(SELECTOR_PROGRAM + 1 == SELECTOR_KIND_MAX_);
+        g_assert_cmpint(selector_kind_from_string("program"), ==, SELECTOR_KIND_INVALID_);
         for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
                 enum selector_kind kind = selector_kind_from_string(kinds[i]);
 
@@ -82,6 +85,9 @@ static void test_validity(void)
                 { SELECTOR_SHLIB, "/lib/libc.so.6", true },
                 { SELECTOR_SHLIB, "lib/libc.so.6", false },
                 { SELECTOR_SHLIB, "", false },
+                { SELECTOR_PROGRAM, "python3.11", true },
+                { SELECTOR_PROGRAM, "bin/python3", false },
+                { SELECTOR_PROGRAM, "", false },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -199,6 +205,7 @@ static void test_contents(void)
                 { SELECTOR_USER, "x", true, true },
                 { SELECTOR_SHLIB, "x", false, false },
                 { SELECTOR_SHLIB, "/x", false, true },
+                { SELECTOR_PROGRAM, "x", false, false },
                 { SELECTOR_PID, NULL, false, false },
         };
         struct selector everything = { .all = true }, nothing = { .force = true, .trust = TRUST_SYSTEM };
@@ -369,6 +376,61 @@ static void test_match_kinds(void)
         g_assert_false(selector_match(&s, &p, "web.service"));
 }
 
+/* A program goes by the name of its processes and by that of its file. */
+static void test_match_program(void)
+{
+        struct mm_process p = a_process();
+
+        g_assert_true(matches(SELECTOR_PROGRAM, "worker", &p, NULL));
+        g_assert_false(matches(SELECTOR_PROGRAM, "work", &p, NULL));
+        p.exe = (char *) "/usr/libexec/a-worker-of-a-long-name";
+        g_assert_true(matches(SELECTOR_PROGRAM, "worker", &p, NULL));
+        g_assert_true(matches(SELECTOR_PROGRAM, "a-worker-of-a-long-name", &p, NULL));
+        g_assert_false(matches(SELECTOR_PROGRAM, "a-worker-of-a-l", &p, NULL));
+        strcpy(p.comm, "a-worker-of-a-l");
+        g_assert_true(matches(SELECTOR_PROGRAM, "a-worker-of-a-l", &p, NULL));
+        g_assert_false(matches(SELECTOR_PROGRAM, "worker", &p, NULL));
+        p.exe = NULL;
+        g_assert_false(matches(SELECTOR_PROGRAM, "a-worker-of-a-long-name", &p, NULL));
+}
+
+static void test_match_any(void)
+{
+        _cleanup_(selector_done) struct selector s = { .any = true };
+        struct mm_process p = a_process();
+
+        g_assert_true(selector_match(&s, &p, NULL));
+        add(&s, SELECTOR_SHLIB, "libm");
+        g_assert_true(selector_match(&s, &p, NULL));
+        add_pid(&s, 99);
+        g_assert_false(selector_match(&s, &p, NULL));
+        add(&s, SELECTOR_PROGRAM, "worker");
+        g_assert_true(selector_match(&s, &p, NULL));
+        g_assert_true(selector_unseen(&s, false) == &s.values[1]);
+        p.pid = 99;
+        strcpy(p.comm, "other");
+        p.exe = (char *) "/usr/bin/other";
+        g_assert_true(selector_match(&s, &p, NULL));
+        g_assert_null(selector_unseen(&s, false));
+        p.pid = 98;
+        g_assert_false(selector_match(&s, &p, NULL));
+}
+
+/* Of alternatives none may be a name that others can take. */
+static void test_names_any(void)
+{
+        _cleanup_(selector_done) struct selector s = { .any = true };
+
+        add(&s, SELECTOR_SHLIB, "libm");
+        g_assert_false(selector_names_processes(&s));
+        add(&s, SELECTOR_EXE, "/usr/bin/worker");
+        g_assert_true(selector_names_processes(&s));
+        add_pid(&s, 100);
+        g_assert_false(selector_names_processes(&s));
+        s.any = false;
+        g_assert_true(selector_names_processes(&s));
+}
+
 /* To a user the processes of others are not there, whatever he says. */
 static void test_match_own(void)
 {
@@ -499,6 +561,9 @@ int main(int argc, char **argv)
         g_test_add_func("/selector/match/exe-deleted", test_match_exe_deleted);
         g_test_add_func("/selector/match/user", test_match_user);
         g_test_add_func("/selector/match/kinds", test_match_kinds);
+        g_test_add_func("/selector/match/program", test_match_program);
+        g_test_add_func("/selector/match/any", test_match_any);
+        g_test_add_func("/selector/names-any", test_names_any);
         g_test_add_func("/selector/match/own", test_match_own);
         g_test_add_func("/selector/names-nobody", test_names_nobody);
         g_test_add_func("/selector/unseen", test_unseen);
