@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ctl/bus.h"
 
+#include "shared/exit.h"
 #include "shared/format.h"
 #include "shared/log.h"
 #include "shared/names.h"
@@ -96,11 +97,6 @@ int bus_error_status(const char *name, int r)
                 const char *name; /* and all that begin with it */
                 int status;
         } map[] = {
-                { MERGEMEM_ERROR_PREFIX "NoSuch", MERGEMEM_EXIT_NOTHING_MATCHED },
-                { MERGEMEM_ERROR_NOTHING_MATCHES, MERGEMEM_EXIT_NOTHING_MATCHED },
-                { MERGEMEM_ERROR_BAD_SELECTOR, MERGEMEM_EXIT_USAGE },
-                { MERGEMEM_ERROR_BAD_RULE, MERGEMEM_EXIT_USAGE },
-                { MERGEMEM_ERROR_BAD_LAYOUT, MERGEMEM_EXIT_USAGE },
                 { SD_BUS_ERROR_ACCESS_DENIED, MERGEMEM_EXIT_NOT_PERMITTED },
                 { SD_BUS_ERROR_AUTH_FAILED, MERGEMEM_EXIT_NOT_PERMITTED },
                 { SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, MERGEMEM_EXIT_NOT_PERMITTED },
@@ -118,6 +114,8 @@ int bus_error_status(const char *name, int r)
                 ENOTCONN, ECONNRESET, ECONNREFUSED, ECONNABORTED, EPIPE, ENOENT, ETIMEDOUT,
         };
 
+        if (name && strncmp(name, MERGEMEM_ERROR_PREFIX, strlen(MERGEMEM_ERROR_PREFIX)) == 0)
+                return exit_status_of_error(name);
         for (size_t i = 0; name && i < ELEMENTSOF(map); i++)
                 if (strncmp(name, map[i].name, strlen(map[i].name)) == 0)
                         return map[i].status;

@@ -5,17 +5,8 @@
 #include "ctl/help.h"
 #include "ctl/options.h"
 #include "ctl/verbs.h"
-#include "shared/log.h"
+#include "shared/exit.h"
 #include "shared/names.h"
-
-/* A full disk or a closed pipe must not pass for success. */
-static int flush_stdout(int status)
-{
-        if (fflush(stdout) == 0 && !ferror(stdout))
-                return status;
-        log_error_errno(-errno, "Cannot write to standard output: %m");
-        return status == MERGEMEM_EXIT_DONE ? MERGEMEM_EXIT_FAILED : status;
-}
 
 int main(int argc, char *argv[])
 {
@@ -36,6 +27,6 @@ int main(int argc, char *argv[])
         else if (options.version)
                 puts("mergememctl " MERGEMEM_VERSION);
         else
-                return flush_stdout(options.verb->run(&options));
-        return flush_stdout(MERGEMEM_EXIT_DONE);
+                return exit_flush_stdout(options.verb->run(&options));
+        return exit_flush_stdout(MERGEMEM_EXIT_DONE);
 }

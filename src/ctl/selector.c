@@ -4,6 +4,7 @@
 #include "shared/conf.h"
 #include "shared/log.h"
 #include "shared/parse.h"
+#include "shared/path.h"
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
 
@@ -15,20 +16,6 @@ static const char *const kind_keys[SELECTOR_KIND_MAX_] = {
         [SELECTOR_USER] = "user",
         [SELECTOR_SHLIB] = "shlib",
 };
-
-static int path_make_absolute(const char *path, char **ret)
-{
-        _cleanup_(freep) char *cwd = NULL;
-
-        if (path[0] == '/') {
-                *ret = strdup(path);
-                return *ret ? 0 : -ENOMEM;
-        }
-        cwd = getcwd(NULL, 0);
-        if (!cwd)
-                return -errno;
-        return asprintf(ret, "%s/%s", streq(cwd, "/") ? "" : cwd, path) < 0 ? -ENOMEM : 0;
-}
 
 /* "/sys/fs/cgroup/user.slice/", "user.slice" and "/user.slice" are one. */
 static int cgroup_normalize(const char *path, char **ret)
