@@ -66,6 +66,7 @@ struct Manager {
         int state_fd; /* the runtime directory, locked; negative: without one */
         int lock_fd;
         int ksm_fd;
+        pid_t service_pid; /* beside which we work; 0: we are the service, or there is none */
 
         struct mechanism_state mechanisms[MECHANISM_MAX_];
         struct frame_limit frame_limit;
@@ -166,6 +167,8 @@ uint64_t manager_ksmd_cpu_nsec(const Manager *m);
 /* mechanism.c: fills m->mechanisms and m->mechanism. Logs which and why. -EOPNOTSUPP if one was
  * demanded that does not work here. */
 int manager_choose_mechanism(Manager *m);
+/* One of them does not work after all: why. 0 or -ENOMEM, logged. */
+int manager_rule_out(Manager *m, enum mechanism mechanism, const char *reason);
 
 /* manager-bus.c */
 int manager_connect_bus(Manager *m);

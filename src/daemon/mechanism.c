@@ -19,6 +19,11 @@ static int note(Manager *m, enum mechanism mechanism, bool works, const char *re
         return 0;
 }
 
+int manager_rule_out(Manager *m, enum mechanism mechanism, const char *reason)
+{
+        return note(m, mechanism, false, reason);
+}
+
 /* *@ret_advise: mergemod registers memory with KSM, too. */
 static int probe_direct(Manager *m, bool *ret_advise)
 {
