@@ -36,10 +36,8 @@ static int leave_ksm(Manager *m, const struct runtime_holder *holder)
         if (!who || asprintf(&reason, "%s is running and has it to itself", who) < 0)
                 return log_oom();
         if (m->mechanism == MECHANISM_KSM)
-                return log_error_errno(-EBUSY,
-                                       "%s is running and has KSM to itself: use mergememctl(1), or stop it "
-                                       "first.",
-                                       who);
+                return log_error_errno(-EBUSY, "%s is running and has KSM to itself: %sstop it first.", who,
+                                       streq(holder->name, "mergememd") ? "use mergememctl(1), or " : "");
         return manager_rule_out(m, MECHANISM_KSM, reason);
 }
 

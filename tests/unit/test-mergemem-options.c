@@ -29,7 +29,7 @@ static void done(struct options *o, char **argv)
 static void test_defaults(void)
 {
         struct options o;
-        char **argv;
+        char **argv = NULL;
 
         g_assert_cmpint(parse("/usr/bin/mergemem php-fpm", &o, &argv), ==, 0);
         g_assert_cmpstr(o.name, ==, "mergemem");
@@ -55,7 +55,7 @@ static void test_defaults(void)
 static void test_all_options(void)
 {
         struct options o;
-        char **argv;
+        char **argv = NULL;
 
         g_assert_cmpint(parse("mergemem a -s libm --shlib=/lib/libc.so 12 --no-stack --loglevel 13 --dry-run "
                               "--interval=10min --config=/tmp/c -- -b",
@@ -115,7 +115,7 @@ static void test_values(void)
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 struct options o;
-                char **argv;
+                char **argv = NULL;
                 int r = parse(cases[i].line, &o, &argv);
 
                 if (r != (cases[i].valid ? 0 : -EINVAL))
@@ -152,7 +152,7 @@ static void test_selector(void)
         g_autofree char *cwd = g_get_current_dir(), *path = g_build_filename(cwd, "bin/x", NULL),
                         *library = g_build_filename(cwd, "./libm.so", NULL);
         struct options o;
-        char **argv;
+        char **argv = NULL;
 
         g_assert_cmpint(parse("mergemem php-fpm 12 /usr/bin/x bin/x -s libc -s ./libm.so", &o, &argv), ==, 0);
         g_assert_cmpint(options_selector(&o, &s), ==, 0);
@@ -253,7 +253,7 @@ static void test_described(void)
                                                         all_options[k].value,
                                                         streq(all_options[k].name, "all") ? "" : " x");
                 struct options o;
-                char **argv;
+                char **argv = NULL;
 
                 g_assert_cmpint(parse(line, &o, &argv), ==, 0);
                 done(&o, argv);
