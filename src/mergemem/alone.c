@@ -17,7 +17,7 @@ static char *name_holder(const struct runtime_holder *h)
         return asprintf(&text, "%s (process %d)", h->name, h->pid) < 0 ? NULL : text;
 }
 
-/* The service is left alone like ourselves. Whether who had the directory last is still there is not known. */
+/* The service is left alone like ourselves. Whoever had the directory last may be gone. */
 static void find_service(Manager *m)
 {
         _cleanup_(mm_process_done) struct mm_process p = MM_PROCESS_NULL;

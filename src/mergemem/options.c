@@ -66,7 +66,15 @@ static int set_interval(struct options *o, const char *text)
 
 static int parse_options(int argc, char **argv, struct options *o)
 {
-        enum { ARG_ALL = 0x100, ARG_NO_STACK, ARG_DRY_RUN, ARG_INTERVAL, ARG_LOGLEVEL, ARG_CONFIG, ARG_VERSION };
+        enum {
+                ARG_ALL = 0x100,
+                ARG_NO_STACK,
+                ARG_DRY_RUN,
+                ARG_INTERVAL,
+                ARG_LOGLEVEL,
+                ARG_CONFIG,
+                ARG_VERSION,
+        };
         static const struct option options[] = {
                 { "shlib", required_argument, NULL, 's' },
                 { "all", no_argument, NULL, ARG_ALL },
@@ -126,8 +134,8 @@ static int check(const struct options *o)
                                        o->targets[0]);
         if (!o->all && o->n_targets == 0 && o->n_libraries == 0)
                 return log_error_errno(-EINVAL,
-                                       "Which processes? Name programs or process numbers, or a library with "
-                                       "--shlib, or say --all.");
+                                       "Which processes? Name programs or process numbers, or a library "
+                                       "with --shlib, or say --all.");
         return options_selector(o, &s);
 }
 
@@ -189,10 +197,12 @@ static int refuse(const char *text, int error)
         case -ENOMEM:
                 return log_oom();
         case -EINVAL:
-                return log_error_errno(error, "\"%s\": neither a name nor a path nor the number of a process.",
+                return log_error_errno(error,
+                                       "\"%s\": neither a name nor a path nor the number of a process.",
                                        text);
         case -E2BIG:
-                return log_error_errno(error, "\"%s\" is too much: at most %u names, and %u KiB of them.", text,
+                return log_error_errno(error,
+                                       "\"%s\" is too much: at most %u names, and %u KiB of them.", text,
                                        SELECTOR_VALUES_MAX, SELECTOR_BYTES_MAX / 1024U);
         default:
                 return log_error_errno(error, "\"%s\": %m", text);

@@ -28,7 +28,7 @@ static struct found found_on_stacks(const struct report *r)
         return sum;
 }
 
-/* All besides. A process that changes while it is looked at may leave stacks with more than there is in all. */
+/* All besides; never less than nothing, whatever a process did while it was looked at. */
 static struct found found_elsewhere(const struct report *r, const struct found *stacks)
 {
         return (struct found) {

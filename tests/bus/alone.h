@@ -5,8 +5,8 @@
 
 /* mergemem, the program that does without the service. */
 
-/* Gives the daemons that the test starts, and mergemem, the directory /run/mergemem, where nobody outside the
- * test sees it. Before the first daemon. */
+/* Gives the daemons that the test starts, and mergemem, the directory /run/mergemem, where nobody outside
+ * the test sees it. Before the first daemon. */
 void alone_set_up(struct harness *h);
 
 /* Starts it with @args, words apart by blanks, and then @pids, and the configuration of the harness; both

@@ -10,8 +10,8 @@
 #include "shared/macro.h"
 #include "shared/names.h"
 
-/* What mergemem --dry-run counts is what mergememctl estimate counts of the same processes, which stand still;
- * and it leaves no trace. */
+/* What mergemem --dry-run counts is what mergememctl estimate counts of the same processes, which stand
+ * still; and it leaves no trace. */
 
 #define N 4U
 #define PAGES 200U

@@ -129,7 +129,7 @@ static bool stack_is_registered(pid_t pid)
         return false;
 }
 
-/* The same program started anew has much the same on its stack; its layout is fixed, so that pointers are too. */
+/* The same program started anew has much the same on its stack; with a fixed layout, pointers too. */
 static void test_stacks(void)
 {
         char *text;
@@ -193,8 +193,8 @@ static void test_names(void)
         /* By its other name the program means all. */
         args = g_build_filename(h.dir, "mergeall", NULL);
         g_assert_cmpint(symlink(TEST_MERGEMEM, args), ==, 0);
-        g_assert_cmpint(spawn_run(&(struct spawn){ .argv = (const char *const[]){ args, NULL } }, 60000, NULL),
-                        ==, 0);
+        g_assert_cmpint(spawn_run(&(struct spawn){ .argv = (const char *const[]){ args, NULL } }, 60000,
+                                  NULL), ==, 0);
         g_assert_cmpuint(frames_duplicates(pids, N), <, PAGES);
         children_verify(c, N);
         g_free(args);
@@ -287,13 +287,14 @@ static void test_beside(void)
         children_end(c, N);
 }
 
-static size_t frames_of_all(const pid_t *a, const pid_t *b)
+/* Neither has a frame of the other's. */
+static void check_apart(const pid_t *a, const pid_t *b)
 {
         pid_t all[2 * N];
 
         memcpy(all, a, N * sizeof(*a));
         memcpy(all + N, b, N * sizeof(*b));
-        return frames_distinct(all, 2 * N);
+        g_assert_cmpuint(frames_distinct(all, 2 * N), ==, frames_distinct(a, N) + frames_distinct(b, N));
 }
 
 static void test_domains(void)
@@ -311,7 +312,7 @@ static void test_domains(void)
         g_free(text);
         for (size_t i = 0; i < N; i++)
                 frames_assert_unregistered(others[i]);
-        g_assert_cmpuint(frames_of_all(pids, others), ==, frames_distinct(pids, N) + frames_distinct(others, N));
+        check_apart(pids, others);
         unmerge(pids, N);
 
         /* Of both at once one is merged, and the other counted. */
@@ -320,7 +321,7 @@ static void test_domains(void)
         g_assert_cmpuint(alone_figure(text, "Refused", NULL), >=, (N - 1) * PAGES);
         g_assert_cmpuint(alone_figure(text, "Frames freed", NULL), >=, (N - 1) * PAGES);
         g_assert_true(frames_is_registered(pids[0]) != frames_is_registered(others[0]));
-        g_assert_cmpuint(frames_of_all(pids, others), ==, frames_distinct(pids, N) + frames_distinct(others, N));
+        check_apart(pids, others);
         g_free(text);
         children_verify(c, N);
         children_verify(d, N);

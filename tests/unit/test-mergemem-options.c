@@ -57,8 +57,8 @@ static void test_all_options(void)
         struct options o;
         char **argv = NULL;
 
-        g_assert_cmpint(parse("mergemem a -s libm --shlib=/lib/libc.so 12 --no-stack --loglevel 13 --dry-run "
-                              "--interval=10min --config=/tmp/c -- -b",
+        g_assert_cmpint(parse("mergemem a -s libm --shlib=/lib/libc.so 12 --no-stack --loglevel 13 "
+                              "--dry-run --interval=10min --config=/tmp/c -- -b",
                               &o, &argv), ==, 0);
         g_assert_cmpuint(o.n_libraries, ==, 2);
         g_assert_cmpstr(o.libraries[0], ==, "libm");
@@ -154,7 +154,8 @@ static void test_selector(void)
         struct options o;
         char **argv = NULL;
 
-        g_assert_cmpint(parse("mergemem php-fpm 12 /usr/bin/x bin/x -s libc -s ./libm.so", &o, &argv), ==, 0);
+        g_assert_cmpint(parse("mergemem php-fpm 12 /usr/bin/x bin/x -s libc -s ./libm.so", &o, &argv), ==,
+                        0);
         g_assert_cmpint(options_selector(&o, &s), ==, 0);
         g_assert_true(s.any);
         g_assert_false(s.all);
@@ -229,8 +230,9 @@ static void test_width(void)
 static const struct {
         const char *name, *value;
 } all_options[] = {
-        { "shlib", "=y" },     { "all", "" },         { "no-stack", "" }, { "dry-run", "" }, { "interval", "=1" },
-        { "loglevel", "=1" },  { "config", "=y" },    { "help", "" },     { "version", "" },
+        { "shlib", "=y" },    { "all", "" },       { "no-stack", "" }, { "dry-run", "" },
+        { "interval", "=1" }, { "loglevel", "=1" }, { "config", "=y" },  { "help", "" },
+        { "version", "" },
 };
 
 static void test_described(void)

@@ -54,7 +54,13 @@ static void add_owner(struct report *r, enum mm_owner_kind kind, uint64_t n_page
 /* What was found on stacks is in none of the other figures. */
 static void test_stacks(void)
 {
-        struct report r = { .n_processes = 2, .n_pages = 1000, .n_duplicates = 512, .n_zero = 100, .n_read = 900 };
+        struct report r = {
+                .n_processes = 2,
+                .n_pages = 1000,
+                .n_duplicates = 512,
+                .n_zero = 100,
+                .n_read = 900,
+        };
 
         add_owner(&r, MM_OWNER_STACK, 30, 6, 3);
         add_owner(&r, MM_OWNER_THREAD_STACK, 14, 6, 2);
