@@ -79,6 +79,9 @@ void statistics_print(FILE *f, const struct report *r, bool stacks, bool merge)
         if (stacks)
                 line(f, "On stacks", "%" PRIu64 ", duplicates: %" PRIu64 ", zeros: %" PRIu64,
                      on_stacks.n_pages, on_stacks.n_duplicates, on_stacks.n_zero);
+        if (r->n_huge > 0)
+                line(f, "In huge pages", "%" PRIu64 " (%s), besides", r->n_huge,
+                     FORMAT_BYTES(r->n_huge * MM_PAGE_SIZE));
         line(f, "Frames read", "%" PRIu64, r->n_read);
         line(f, "Shared already", "%" PRIu64, r->n_ksm);
         line(f, "Swapped out", "%" PRIu64, r->n_swapped);

@@ -96,6 +96,7 @@ static void test_merged(void)
                 .n_pages = 4096,
                 .n_duplicates = 2000,
                 .n_zero = 7,
+                .n_huge = 512,
                 .n_read = 4000,
                 .n_ksm = 12,
                 .n_swapped = 13,
@@ -116,6 +117,7 @@ static void test_merged(void)
                "Skipped:           2 (access refused)\n"
                "Pages looked at:   4096 (16.0 MiB)\n"
                "Duplicates:        2000 (7.8 MiB), zeros: 7\n"
+               "In huge pages:     512 (2.0 MiB), besides\n"
                "Frames read:       4000\n"
                "Shared already:    12\n"
                "Swapped out:       13\n"
