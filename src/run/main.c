@@ -57,7 +57,8 @@ static int start_refused(struct start *s, const struct refusal *f)
                 log_error("mergemem-run: no layout for %s: %s.", s->program.path, f->text);
                 return EXIT_OURS;
         }
-        log_warning("mergemem-run: no layout for %s, which is started without: %s.", s->program.path, f->text);
+        log_warning("mergemem-run: no layout for %s, which is started without: %s.", s->program.path,
+                    f->text);
         return s->options.dry_run ? EXIT_SUCCESS : start_plain(s);
 }
 
@@ -76,8 +77,8 @@ static void say(const struct start *s, bool layout, FILE *out)
                 fprintf(out, "Secret:  kept by %s\n", s->secret.where);
         if (s->options.stable_hash)
                 for (size_t i = 0; i < hash_settings_size; i++)
-                        fprintf(out, "Hashes:  %s, for %s%s\n", hash_settings[i].variable, hash_settings[i].runtime,
-                                s->has_secret ? "" : ", not set");
+                        fprintf(out, "Hashes:  %s, for %s%s\n", hash_settings[i].variable,
+                                hash_settings[i].runtime, s->has_secret ? "" : ", not set");
         if (s->options.ksm)
                 fputs("KSM:     merges what it has\n", out);
         if (s->options.inherit)

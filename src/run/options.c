@@ -106,8 +106,9 @@ void options_help(FILE *f)
                 bool letter = info->id < 0x100;
                 char left[64];
 
-                snprintf(left, sizeof(left), "%c%c%c --%s%s%s", letter ? '-' : ' ', letter ? (char) info->id : ' ',
-                         letter ? ',' : ' ', info->name, info->arg ? "=" : "", info->arg ?: "");
+                snprintf(left, sizeof(left), "%c%c%c --%s%s%s", letter ? '-' : ' ',
+                         letter ? (char) info->id : ' ', letter ? ',' : ' ', info->name,
+                         info->arg ? "=" : "", info->arg ?: "");
                 fprintf(f, "  %-22s %s\n", left, info->help);
         }
         fputs("\nSee mergemem-run(1), which begins with the price.\n", f);

@@ -24,7 +24,7 @@ int secret_get(const char *group, struct secret *ret, struct refusal *f);
  * -errno if it refuses; -ENXIO if this process is in no unit. */
 int secret_from_service(const char *group, struct secret *ret, struct refusal *f);
 
-/* From the files in mergemem/groups/ below @directory, a directory that no other user can write to; drawn there
- * if it is new. Whatever does not belong to @uid alone is refused. 0 or -errno and *@f. */
+/* From the files in mergemem/groups/ below @directory, a directory that no other user can write to;
+ * drawn there if it is new. Whatever does not belong to @uid alone is refused. 0 or -errno and *@f. */
 int secret_from_directory(const char *directory, uid_t uid, const char *group, struct secret *ret,
                           struct refusal *f);

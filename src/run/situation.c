@@ -120,7 +120,8 @@ int situation_judge(const struct situation *s, struct refusal *f)
         if (s->randomize == SITUATION_FIXED)
                 return 0;
         if (s->legacy_layout)
-                return refuse(f, -EOPNOTSUPP, "vm.legacy_va_layout=1 puts libraries where no secret moves them");
+                return refuse(f, -EOPNOTSUPP, "vm.legacy_va_layout=1 puts libraries where no secret moves "
+                              "them");
         if ((s->personality & ADDR_COMPAT_LAYOUT) != 0)
                 return refuse(f, -EOPNOTSUPP, "the personality ADDR_COMPAT_LAYOUT puts libraries where no "
                               "secret moves them");

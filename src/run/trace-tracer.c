@@ -267,8 +267,8 @@ static int let_go(struct tracer *t)
         const uint64_t child = UINT64_C(1) << (SIGCHLD - 1);
         int r = 0;
 
-        /* To a parent that has executed another program the kernel sends SIGCHLD whatever was asked for. Where
-         * that is blocked it would stay; else, and so in the meantime, it is ignored. */
+        /* To a parent that has executed another program the kernel sends SIGCHLD whatever was asked
+         * for. Where that is blocked it would stay; else, and so in the meantime, it is ignored. */
         if (t->code.restorer != 0 && (t->mask & child) != 0 && !t->order->child_pending) {
                 uint64_t mask = t->mask & ~child;
 

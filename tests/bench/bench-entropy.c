@@ -126,7 +126,8 @@ static int measure(enum way way, const char *self, size_t n, struct figures *ret
         ret->start_sec = HUGE_VAL;
         for (size_t i = 0; i < n; i++) {
                 char group[64];
-                char *argv[] = { (char *) BENCH_RUN, group, (char *) "--", (char *) self, (char *) PROBE, NULL };
+                char *argv[] = { (char *) BENCH_RUN, group, (char *) "--", (char *) self, (char *) PROBE,
+                                 NULL };
 
                 double begin = bench_now_sec();
 

@@ -28,7 +28,8 @@ static void parse_script(const uint8_t *data, size_t size)
         }
 }
 
-static void check_code(const uint8_t *data, size_t size, const uint8_t *code, size_t length, uint64_t address)
+static void check_code(const uint8_t *data, size_t size, const uint8_t *code, size_t length,
+                       uint64_t address)
 {
         CHECK(address == 0 || memmem(data, size, code, length));
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* A program without libraries that writes its registers, as they are at its very first instruction, to
- * standard output: what is pushed here, the last first. x86-64. With RESTORER it has a way to rt_sigreturn(2),
- * as programs that handle signals do. */
+ * standard output: what is pushed here, the last first. x86-64. With RESTORER it has a way to
+ * rt_sigreturn(2), as programs that handle signals do. */
 
 __asm__(".globl _start\n"
         "_start:\n"

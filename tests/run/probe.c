@@ -42,7 +42,8 @@ static void tell_status(void)
 {
         static const char *const keys[] = {
                 "Name", "Pid", "PPid", "TracerPid", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt",
-                "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Threads", "Uid", "Gid",
+                "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Threads", "Uid",
+                "Gid",
         };
         char line[512];
         FILE *f = fopen("/proc/self/status", "re");

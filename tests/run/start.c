@@ -54,8 +54,8 @@ static void copy_program(const char *path)
 
 void start_init(int *argc, char ***argv)
 {
-        static const char *const programs[] = { TEST_RUN, TEST_PROBE, TEST_PROBE_STATIC, TEST_PROBE_ASAN, TEST_ENTRY,
-                                                TEST_ENTRY_RETURN };
+        static const char *const programs[] = { TEST_RUN, TEST_PROBE, TEST_PROBE_STATIC, TEST_PROBE_ASAN,
+                                                TEST_ENTRY, TEST_ENTRY_RETURN };
         struct rlimit stack;
 
         isolate();

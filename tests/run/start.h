@@ -22,7 +22,8 @@ struct start {
         const char *const *options; /* of mergemem-run; NULL: none of it, the program itself */
         const char *const *argv;    /* of the program */
         uid_t uid;                  /* 0: root */
-        void (*setup)(void *userdata); /* in the process, as that user, before anything is executed; may be NULL */
+        /* In the process, as that user, before anything is executed; may be NULL. */
+        void (*setup)(void *userdata);
         void *userdata;
         const char *input; /* what it reads; NULL: nothing */
 };

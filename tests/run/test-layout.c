@@ -164,14 +164,15 @@ static void set_personality(void *userdata)
 /* What was in force before is in force after. */
 static void test_personality(void)
 {
-        static const unsigned long values[] = { 0, ADDR_NO_RANDOMIZE, 0x0020000 /* UNAME26 */, STICKY_TIMEOUTS };
+        static const unsigned long values[] = { 0, ADDR_NO_RANDOMIZE, 0x0020000 /* UNAME26 */,
+                                                STICKY_TIMEOUTS };
 
         for (size_t i = 0; i < G_N_ELEMENTS(values); i++) {
                 unsigned long value = values[i];
                 g_autofree char *expected = g_strdup_printf("%08lx", value);
                 g_auto(Outcome) o = start_run(&(const struct start){
-                        .options = WORDS("--group=p"), .argv = WORDS(PROBE, "report"), .setup = set_personality,
-                        .userdata = &value });
+                        .options = WORDS("--group=p"), .argv = WORDS(PROBE, "report"),
+                        .setup = set_personality, .userdata = &value });
 
                 assert_exited(&o, 0);
                 g_assert_cmpstr(report_text(o.out, "Personality"), ==, expected);
@@ -181,10 +182,12 @@ static void test_personality(void)
 /* Programs that the program executes are as random as any, with --inherit as little as it can be. */
 static void test_later_exec(void)
 {
-        const struct start later = { .options = WORDS("--group=a"), .argv = WORDS(PROBE, "exec", PROBE, "report") };
+        const struct start later = { .options = WORDS("--group=a"),
+                                     .argv = WORDS(PROBE, "exec", PROBE, "report") };
         const struct start inherit = { .options = WORDS("--group=a", "--inherit"),
                                        .argv = WORDS(PROBE, "exec", PROBE, "report") };
-        const struct start first = { .options = WORDS("--group=a", "--inherit"), .argv = WORDS(PROBE, "report") };
+        const struct start first = { .options = WORDS("--group=a", "--inherit"),
+                                     .argv = WORDS(PROBE, "report") };
         struct layout a = LAYOUT("--group=a"), b = layout_of_start(&later);
 
         assert_elsewhere(a, b);
@@ -242,7 +245,8 @@ static void test_ksm(void)
 
 static char *environment_of(const char *const *options)
 {
-        g_auto(Outcome) o = start_run(&(const struct start){ .options = options, .argv = WORDS("/usr/bin/env") });
+        g_auto(Outcome) o = start_run(&(const struct start){ .options = options,
+                                                             .argv = WORDS("/usr/bin/env") });
 
         assert_exited(&o, 0);
         return g_steal_pointer(&o.out);
@@ -266,7 +270,8 @@ static void test_hash(void)
 /* A dry run starts nothing. */
 static void test_dry_run(void)
 {
-        const struct start s = { .options = WORDS("--group=dry", "--stable-hash", "--ksm", "--inherit", "--dry-run"),
+        const struct start s = { .options = WORDS("--group=dry", "--stable-hash", "--ksm", "--inherit",
+                                                  "--dry-run"),
                                  .argv = WORDS(PROBE, "exit", "3") };
         g_auto(Outcome) o = start_run(&s);
 

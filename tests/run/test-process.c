@@ -20,9 +20,9 @@
 
 /* What must be alike, whatever it is. The places and the pids are not. */
 static const char *const equal_keys[] = {
-        "Name", "TracerPid", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm", "CapEff", "CapBnd",
-        "CapAmb", "NoNewPrivs", "Seccomp", "Threads", "Uid", "Gid", "PPid", "Files", "Personality", "Score",
-        "Control", "StackSoft", "StackHard", "ThreadStack", "Death", "Subreaper", "Timer", "Mask", "Nice",
+        "Name", "TracerPid", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm", "CapEff",
+        "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Threads", "Uid", "Gid", "PPid", "Files", "Personality",
+        "Score", "Control", "StackSoft", "StackHard", "ThreadStack", "Death", "Subreaper", "Timer", "Mask", "Nice",
         "Merge", "Terminal", "Directory", "Childless",
 };
 
@@ -237,8 +237,8 @@ static void test_end(void)
 static void test_first_process(void)
 {
         const struct start s = {
-                .argv = WORDS("/usr/bin/unshare", "--pid", "--fork", "--kill-child", "--mount-proc", RUN, PROBE,
-                              "report") };
+                .argv = WORDS("/usr/bin/unshare", "--pid", "--fork", "--kill-child", "--mount-proc", RUN,
+                              PROBE, "report") };
         g_auto(Outcome) o = start_run(&s);
 
         assert_exited(&o, 0);
@@ -266,7 +266,8 @@ static void test_subreaper(void)
 }
 
 /* A copy of the probe whose program headers @change is applied to. */
-static void write_changed(const char *path, void (*change)(Elf64_Phdr *header, const char *bytes, gsize size))
+static void write_changed(const char *path,
+                          void (*change)(Elf64_Phdr *header, const char *bytes, gsize size))
 {
         g_autofree char *bytes = NULL;
         Elf64_Ehdr *elf;
@@ -307,7 +308,8 @@ static void test_failed_exec(void)
                 g_auto(Outcome) o = start_run(&s);
 
                 assert_exited(&o, 126);
-                g_assert_cmpstr(o.err, ==, "mergemem-run: cannot execute /run/bin/long: Exec format error.\n");
+                g_assert_cmpstr(o.err, ==, "mergemem-run: cannot execute /run/bin/long: "
+                                "Exec format error.\n");
                 g_assert_cmpuint(count_others(), ==, 0);
         }
 
@@ -335,8 +337,10 @@ static void test_environment(void)
         g_autofree char *fill = g_strnfill(8192, 'f');
 
         for (unsigned i = 0; i < 130; i++) {
-                const struct start s = { .options = NO_OPTIONS, .argv = WORDS(i % 2 ? PROBE : PROBE_STATIC, "exit", "0"),
-                                         .setup = shrink_environment, .userdata = i == 0 ? NULL : fill + 8192 - 61 * i };
+                const struct start s = { .options = NO_OPTIONS,
+                                         .argv = WORDS(i % 2 ? PROBE : PROBE_STATIC, "exit", "0"),
+                                         .setup = shrink_environment,
+                                         .userdata = i == 0 ? NULL : fill + 8192 - 61 * i };
                 g_auto(Outcome) o = start_run(&s);
 
                 assert_exited(&o, 0);

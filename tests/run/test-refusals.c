@@ -30,8 +30,9 @@ struct refused {
 
 static void assert_case(const struct refused *c)
 {
-        const struct start strict = { .options = WORDS("--group=none"), .argv = WORDS(c->program, "exit", "5"),
-                                      .uid = c->uid, .setup = c->setup, .userdata = c->userdata };
+        const struct start strict = { .options = WORDS("--group=none"),
+                                      .argv = WORDS(c->program, "exit", "5"), .uid = c->uid,
+                                      .setup = c->setup, .userdata = c->userdata };
         struct start dry = strict, lenient = strict;
         g_auto(Outcome) refused = start_run(&strict);
 
@@ -79,7 +80,8 @@ static void test_privileged(void)
         copy_probe("/run/bin/set-user", 04755);
         copy_probe("/run/bin/set-group", 02755);
         copy_probe("/run/bin/capable", 0755);
-        g_assert_cmpint(setxattr("/run/bin/capable", "security.capability", &caps, XATTR_CAPS_SZ_2, 0), ==, 0);
+        g_assert_cmpint(setxattr("/run/bin/capable", "security.capability", &caps, XATTR_CAPS_SZ_2, 0), ==,
+                        0);
         CASE("/run/bin/set-user", .why = "set-user-ID");
         CASE("/run/bin/set-user", .uid = UID_NOBODY, .why = "set-user-ID");
         CASE("/run/bin/set-group", .uid = UID_NOBODY, .why = "set-group-ID");
@@ -214,7 +216,8 @@ static void test_hard_limit(void)
                 const struct start s = { .options = WORDS("--group=none"), .argv = WORDS(PROBE, "report"),
                                          .setup = limit_hard, .userdata = &limits[i] };
 
-                CASE(PROBE, .uid = UID_NOBODY, .setup = limit_hard, .userdata = &limits[i], .why = "hard limit");
+                CASE(PROBE, .uid = UID_NOBODY, .setup = limit_hard, .userdata = &limits[i],
+                     .why = "hard limit");
                 /* Root may raise it as a rule, and it is put back. */
                 if (may_raise_limits()) {
                         g_auto(Outcome) o = start_run(&s);
@@ -301,8 +304,8 @@ static void test_no_secret(void)
 static void test_namespaces(void)
 {
         const struct start s = {
-                .argv = WORDS("/usr/bin/unshare", "--user", "--map-current-user", "--pid", "--fork", "--kill-child",
-                              RUN, "--group=ns", PROBE, "report"),
+                .argv = WORDS("/usr/bin/unshare", "--user", "--map-current-user", "--pid", "--fork",
+                              "--kill-child", RUN, "--group=ns", PROBE, "report"),
                 .uid = UID_NOBODY };
         const struct start plain = { .options = WORDS("--group=ns"), .argv = WORDS(PROBE, "report"),
                                      .uid = UID_NOBODY };
@@ -310,7 +313,8 @@ static void test_namespaces(void)
 
         assert_exited(&inside, 0);
         assert_exited(&outside, 0);
-        g_assert_cmpuint(report_number(inside.out, "Libraries"), ==, report_number(outside.out, "Libraries"));
+        g_assert_cmpuint(report_number(inside.out, "Libraries"), ==,
+                         report_number(outside.out, "Libraries"));
         g_assert_cmpuint(report_number(inside.out, "StackSoft"), ==, 8 << 20);
 }
 

@@ -12,8 +12,8 @@
 #include "shared/names.h"
 #include "start.h"
 
-/* Secrets from the service on a private bus, from a peer that has its name and answers well or badly, and what is
- * done where nobody has it or it does not answer. */
+/* Secrets from the service on a private bus, from a peer that has its name and answers well or badly,
+ * and what is done where nobody has it or it does not answer. */
 
 #define BUS_ADDRESS "unix:path=/run/bus" /* where start_init() has mergemem-run look */
 
@@ -73,7 +73,8 @@ static pid_t bus_start(void)
         pid = fork();
         if (pid == 0) {
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
-                execlp("dbus-daemon", "dbus-daemon", "--nofork", "--nosyslog", "--config-file=/run/bus.conf", NULL);
+                execlp("dbus-daemon", "dbus-daemon", "--nofork", "--nosyslog", "--config-file=/run/bus.conf",
+                       NULL);
                 _exit(88);
         }
         for (uint64_t end = now_usec() + 10000000; access("/run/bus", F_OK) < 0; g_usleep(1000))
@@ -307,7 +308,8 @@ static void test_service(void)
 
         {
                 g_auto(Outcome) o = start_run(&(const struct start){
-                        .argv = WORDS(TEST_CTL, "--bus=" BUS_ADDRESS, "layouts", "rotate", "real", "--user=0") });
+                        .argv = WORDS(TEST_CTL, "--bus=" BUS_ADDRESS, "layouts", "rotate", "real",
+                                      "--user=0") });
 
                 assert_exited(&o, 0);
         }

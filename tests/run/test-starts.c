@@ -226,7 +226,8 @@ static void test_stopped(void)
                 {
                         siginfo_t info = { 0 };
 
-                        g_assert_cmpint(waitid(P_PID, (id_t) m.pid, &info, WSTOPPED | WEXITED | WNOWAIT), ==, 0);
+                        g_assert_cmpint(waitid(P_PID, (id_t) m.pid, &info, WSTOPPED | WEXITED | WNOWAIT),
+                                        ==, 0);
                         if (info.si_code == CLD_STOPPED) {
                                 g_assert_cmpint(waitid(P_PID, (id_t) m.pid, &info, WSTOPPED), ==, 0);
                                 n_stopped++;
@@ -250,7 +251,8 @@ static void test_stopped(void)
 
 static pid_t only_child(pid_t pid)
 {
-        g_autofree char *path = g_strdup_printf("/proc/%d/task/%d/children", (int) pid, (int) pid), *text = NULL;
+        g_autofree char *path = g_strdup_printf("/proc/%d/task/%d/children", (int) pid, (int) pid);
+        g_autofree char *text = NULL;
 
         return g_file_get_contents(path, &text, NULL, NULL) ? (pid_t) atoi(text) : 0;
 }

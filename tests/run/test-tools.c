@@ -75,8 +75,9 @@ static void test_gdb_attaches(void)
 /* Started inside: with a program of its own to trace. */
 static void test_gdb_inside(void)
 {
-        g_auto(Outcome) o = TOOL(RUN, "--group=gdb", "/usr/bin/gdb", "-nx", "-batch", "-ex", "break deep", "-ex", "run",
-                                 "-ex", "bt", "-ex", "delete", "-ex", "continue", "--args", PROBE, "deep", "1");
+        g_auto(Outcome) o = TOOL(RUN, "--group=gdb", "/usr/bin/gdb", "-nx", "-batch", "-ex", "break deep",
+                                 "-ex", "run", "-ex", "bt", "-ex", "delete", "-ex", "continue", "--args",
+                                 PROBE, "deep", "1");
 
         assert_exited(&o, 0);
         assert_says(o.out, "in main (");
@@ -86,11 +87,12 @@ static void test_gdb_inside(void)
 /* From outside it cannot be: what is traced already is refused in words. */
 static void test_traced(void)
 {
-        g_auto(Outcome) gdb = TOOL("/usr/bin/gdb", "-nx", "-batch", "-ex", "run", "--args", RUN, PROBE, "exit", "3");
-        g_auto(Outcome) strict = TOOL("/usr/bin/strace", "-f", "-e", "trace=none", "-E", "ASAN_OPTIONS=detect_leaks=0",
-                                      RUN, PROBE, "exit", "3");
-        g_auto(Outcome) lenient = TOOL("/usr/bin/strace", "-f", "-e", "trace=none", RUN, "--fallback", PROBE, "exit",
-                                       "3");
+        g_auto(Outcome) gdb = TOOL("/usr/bin/gdb", "-nx", "-batch", "-ex", "run", "--args", RUN, PROBE,
+                                   "exit", "3");
+        g_auto(Outcome) strict = TOOL("/usr/bin/strace", "-f", "-e", "trace=none", "-E",
+                                      "ASAN_OPTIONS=detect_leaks=0", RUN, PROBE, "exit", "3");
+        g_auto(Outcome) lenient = TOOL("/usr/bin/strace", "-f", "-e", "trace=none", RUN, "--fallback", PROBE,
+                                       "exit", "3");
 
         assert_says(gdb.err, "has to be traced by itself");
         assert_exited(&strict, 125);
@@ -110,7 +112,8 @@ static void test_strace(void)
 
         held_start(&h);
         {
-                g_auto(Outcome) o = TOOL("/usr/bin/timeout", "--signal=INT", "1", "/usr/bin/strace", "-p", h.number);
+                g_auto(Outcome) o = TOOL("/usr/bin/timeout", "--signal=INT", "1", "/usr/bin/strace", "-p",
+                                         h.number);
 
                 assert_says(o.err, "read(0");
         }
@@ -119,8 +122,8 @@ static void test_strace(void)
 
 static void test_perf(void)
 {
-        g_auto(Outcome) record = TOOL("/usr/bin/perf", "record", "-o", "/run/perf", "-e", "cpu-clock", "-F", "20000",
-                                      RUN, PROBE, "deep", "7");
+        g_auto(Outcome) record = TOOL("/usr/bin/perf", "record", "-o", "/run/perf", "-e", "cpu-clock", "-F",
+                                      "20000", RUN, PROBE, "deep", "7");
         g_auto(Outcome) script = TOOL("/usr/bin/perf", "script", "-i", "/run/perf", "-F", "comm,ip,sym");
         g_auto(Outcome) stat = TOOL("/usr/bin/perf", "stat", "-e", "task-clock", RUN, PROBE, "exit", "6");
 

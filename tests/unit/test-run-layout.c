@@ -49,7 +49,8 @@ static void test_places(void)
         g_assert_cmpuint(mmap_base(limit_of(0, 8 * MIB, RLIM_INFINITY)) -
                          mmap_base(limit_of(last, 8 * MIB, RLIM_INFINITY)), ==, last * PAGE);
         /* What is beyond the bits counts for nothing. */
-        g_assert_cmpuint(limit_of(last + 1, 8 * MIB, RLIM_INFINITY), ==, limit_of(0, 8 * MIB, RLIM_INFINITY));
+        g_assert_cmpuint(limit_of(last + 1, 8 * MIB, RLIM_INFINITY), ==,
+                         limit_of(0, 8 * MIB, RLIM_INFINITY));
         g_assert_cmpuint(limit_of(UINT64_MAX, 8 * MIB, RLIM_INFINITY), ==,
                          limit_of(last, 8 * MIB, RLIM_INFINITY));
 }

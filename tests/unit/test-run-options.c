@@ -90,7 +90,12 @@ static int parse(struct options *o, const char *const *words)
                 n++;
         return options_parse(n, (char **) words, o);
 }
-#define PARSE(o, ...) parse((o), (const char *const[]){ "mergemem-run", __VA_ARGS__, NULL })
+#define PARSE(o, ...)                                                                            \
+        ({                                                                                       \
+                static const char *const words_[] = { "mergemem-run", __VA_ARGS__, NULL };       \
+                                                                                                 \
+                parse((o), words_);                                                              \
+        })
 
 static void test_parse(void)
 {

@@ -35,8 +35,8 @@ static void test_scripts(void)
         char *interpreter, *argument;
 
         for (size_t i = 0; i < G_N_ELEMENTS(scripts); i++) {
-                g_assert_cmpint(parse_script(scripts[i].text, strlen(scripts[i].text), &interpreter, &argument),
-                                ==, 1);
+                g_assert_cmpint(parse_script(scripts[i].text, strlen(scripts[i].text), &interpreter,
+                                             &argument), ==, 1);
                 g_assert_cmpstr(interpreter, ==, scripts[i].interpreter);
                 g_assert_cmpstr(argument, ==, scripts[i].argument);
         }
@@ -76,7 +76,8 @@ static struct image image(void)
 {
         struct image m = {
                 .header = {
-                        .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
+                        .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
+                                     EV_CURRENT },
                         .e_type = ET_DYN,
                         .e_machine = EM_X86_64,
                         .e_version = EV_CURRENT,

@@ -115,7 +115,8 @@ static void test_names(void)
                 g_assert_true(group_is_valid(names[i]));
                 g_assert_cmpint(get(names[i], &secrets[i], &f), ==, 0);
                 for (size_t k = 0; k < i; k++)
-                        g_assert_cmpint(memcmp(secrets[i].bytes, secrets[k].bytes, LAYOUT_SECRET_SIZE), !=, 0);
+                        g_assert_cmpint(memcmp(secrets[i].bytes, secrets[k].bytes, LAYOUT_SECRET_SIZE), !=,
+                                        0);
         }
         g_assert_true(group_is_valid(longest));
         g_assert_cmpint(get(longest, &s, &f), ==, 0);
