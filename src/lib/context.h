@@ -3,8 +3,8 @@
 
 #include "lib/device.h"
 #include "lib/elf.h"
+#include "lib/kpage.h"
 #include "lib/mmlib.h"
-#include "lib/pages.h"
 
 /* A context from the inside: what one session has open. */
 

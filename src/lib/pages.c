@@ -13,6 +13,11 @@
 #define WORD_FILE (UINT64_C(1) << 61)
 #define WORD_SWAPPED (UINT64_C(1) << 62)
 #define WORD_PRESENT (UINT64_C(1) << 63)
+#define WORD_SWAP_TYPE UINT64_C(0x1f)
+
+/* The last types of swap entries are no swap: guard regions, pages under migration or with a memory error,
+ * memory of devices. How many depends on the kernel, and is at most ten: so many are swap in any case. */
+#define SWAP_TYPES_MIN 22U
 
 /* PAGEMAP_SCAN, the same document. The headers of Linux before 6.7 do not have it, the running
  * kernel may. */
@@ -122,7 +127,7 @@ struct mm_page mm_pagemap_decode(uint64_t word, uint64_t address, uint64_t zero_
                         page.flags |= MM_PAGE_EXCLUSIVE;
                 if (zero_frame != 0 && page.frame == zero_frame)
                         page.flags |= MM_PAGE_ZERO;
-        } else if (word & WORD_SWAPPED)
+        } else if ((word & WORD_SWAPPED) && (word & WORD_SWAP_TYPE) < SWAP_TYPES_MIN)
                 page.flags |= MM_PAGE_SWAPPED;
 
         if (word & WORD_FILE)
@@ -348,52 +353,4 @@ uint64_t mm_zero_frame(void)
         (void)munmap(p, MM_PAGE_SIZE);
 
         return word & WORD_PRESENT ? word & WORD_FRAME : 0;
-}
-
-void mm_kpage_open(int proc_fd, struct mm_kpage *ret)
-{
-        ret->count_fd = openat(proc_fd, "kpagecount", O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        ret->flags_fd = openat(proc_fd, "kpageflags", O_RDONLY | O_CLOEXEC | O_NOCTTY);
-}
-
-void mm_kpage_done(struct mm_kpage *k)
-{
-        k->count_fd = safe_close(k->count_fd);
-        k->flags_fd = safe_close(k->flags_fd);
-}
-
-static ssize_t kpage_read(int fd, uint64_t frame, uint64_t *words, size_t n)
-{
-        ssize_t size;
-
-        if (fd < 0)
-                return -ENODATA;
-
-        size = pread(fd, words, n * sizeof(*words), (off_t)(frame * sizeof(*words)));
-        return size < 0 ? -errno : size / (ssize_t)sizeof(*words);
-}
-
-int mm_kpage_count(const struct mm_kpage *k, uint64_t frame, uint64_t *ret)
-{
-        uint64_t word;
-        ssize_t n;
-
-        n = kpage_read(k->count_fd, frame, &word, 1);
-        if (n < 0)
-                return (int)n;
-        if (n == 0)
-                return -ENXIO;
-
-        *ret = word;
-        return 0;
-}
-
-ssize_t mm_kpage_counts(const struct mm_kpage *k, uint64_t frame, uint64_t *words, size_t n)
-{
-        return kpage_read(k->count_fd, frame, words, n);
-}
-
-ssize_t mm_kpage_flags(const struct mm_kpage *k, uint64_t frame, uint64_t *words, size_t n)
-{
-        return kpage_read(k->flags_fd, frame, words, n);
 }

@@ -12,7 +12,7 @@
 
 enum {
         MM_PAGE_PRESENT = 1 << 0,
-        MM_PAGE_SWAPPED = 1 << 1,
+        MM_PAGE_SWAPPED = 1 << 1,   /* to a swap device; what the kernel keeps in such entries besides does not count */
         MM_PAGE_FILE = 1 << 2,      /* page cache or shared memory (bit 61): not private yet */
         MM_PAGE_EXCLUSIVE = 1 << 3, /* mapped exactly once (bit 56) */
         MM_PAGE_ZERO = 1 << 4,      /* the kernel's own page of zeros: costs nothing */
@@ -64,17 +64,3 @@ struct mm_page mm_pagemap_decode(uint64_t word, uint64_t address, uint64_t zero_
 
 /* Frame of the kernel's zero page, found through our own pagemap; 0 if not told. */
 uint64_t mm_zero_frame(void);
-
-/* /proc/kpagecount and /proc/kpageflags, one word per frame. */
-struct mm_kpage {
-        int count_fd, flags_fd; /* negative if it cannot be read */
-};
-/* Never fails: what is missing stays closed, and the readers below say -ENODATA. */
-void mm_kpage_open(int proc_fd, struct mm_kpage *ret);
-void mm_kpage_done(struct mm_kpage *k);
-/* How often @frame is mapped. 0 and *@ret, or -errno. */
-int mm_kpage_count(const struct mm_kpage *k, uint64_t frame, uint64_t *ret);
-/* The same of @n frames from @frame on. Returns words read, which is 0 behind the last frame, or -errno. */
-ssize_t mm_kpage_counts(const struct mm_kpage *k, uint64_t frame, uint64_t *words, size_t n);
-/* KPF_* bits of <linux/kernel-page-flags.h>, likewise. */
-ssize_t mm_kpage_flags(const struct mm_kpage *k, uint64_t frame, uint64_t *words, size_t n);

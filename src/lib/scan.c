@@ -185,44 +185,27 @@ static bool is_shared(const struct mm_page *page)
 }
 
 /* Marks KSM's frames among @pages, and the huge page of zeros where PAGEMAP_SCAN did not tell: only
- * for frames with several mappings that are new to the records. Frames that were allocated one
- * after the other mostly have numbers close to each other, up or down, so words are read in runs
- * of which at least about half is wanted. */
+ * for frames with several mappings that are new to the records. */
 static void look_up_flags(struct range_scan *rs, struct mm_page *pages, size_t n)
 {
-        struct mm_page *wanted[MM_PAGES_CHUNK];
+        struct mm_page wanted[MM_PAGES_CHUNK];
         uint64_t words[MM_PAGES_CHUNK], fold;
-        size_t n_wanted = 0;
+        size_t index[MM_PAGES_CHUNK], n_wanted = 0;
 
         for (size_t i = 0; i < n; i++)
                 if (is_shared(&pages[i]) &&
-                    !mm_records_find_frame(rs->s->records, (uint32_t)pages[i].frame, &fold))
-                        wanted[n_wanted++] = &pages[i];
-
-        for (size_t from = 0, to; from < n_wanted; from = to) {
-                uint64_t low = wanted[from]->frame, high = low;
-                ssize_t n_words;
-
-                for (to = from + 1; to < n_wanted; to++) {
-                        uint64_t lower = MIN(low, wanted[to]->frame), higher = MAX(high, wanted[to]->frame);
-
-                        if (higher - lower >= MIN(2 * (to - from) + 8, MM_PAGES_CHUNK))
-                                break;
-                        low = lower;
-                        high = higher;
+                    !mm_records_find_frame(rs->s->records, (uint32_t)pages[i].frame, &fold)) {
+                        wanted[n_wanted] = pages[i];
+                        index[n_wanted++] = i;
                 }
 
-                n_words = mm_kpage_flags(&rs->s->kpage, low, words, high - low + 1);
-                for (size_t i = from; i < to; i++) {
-                        uint64_t index = wanted[i]->frame - low;
-
-                        if ((ssize_t)index >= n_words)
-                                continue;
-                        if (words[index] & (UINT64_C(1) << KPF_KSM))
-                                wanted[i]->flags |= MM_PAGE_KSM;
-                        if (words[index] & (UINT64_C(1) << KPF_ZERO_PAGE))
-                                wanted[i]->flags |= MM_PAGE_ZERO;
-                }
+        if (n_wanted == 0 || mm_kpage_flags_of(&rs->s->kpage, wanted, n_wanted, words) < 0)
+                return;
+        for (size_t i = 0; i < n_wanted; i++) {
+                if (words[i] & (UINT64_C(1) << KPF_KSM))
+                        pages[index[i]].flags |= MM_PAGE_KSM;
+                if (words[i] & (UINT64_C(1) << KPF_ZERO_PAGE))
+                        pages[index[i]].flags |= MM_PAGE_ZERO;
         }
 }
 

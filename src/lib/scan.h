@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "lib/pages.h"
+#include "lib/kpage.h"
 #include "lib/records.h"
 
 /* Looks at the private pages of ranges of a process and records each: address, frame, key. Every

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 
 #include "lib/hash.h"
-#include "lib/pages.h"
+#include "lib/kpage.h"
 
 #define BIT(n) (UINT64_C(1) << (n))
 #define PAGE MM_PAGE_SIZE
@@ -31,8 +31,11 @@ static void test_decode(void)
                 /* No frame is told: none of them is the page of zeros. */
                 { BIT(63) | BIT(56), 0, { 0, 0, MM_PAGE_PRESENT | MM_PAGE_EXCLUSIVE } },
                 /* Where a swapped page lies is no frame. */
-                { BIT(62) | 0x123456, 0x123456, { 0, 0, MM_PAGE_SWAPPED } },
-                { BIT(62) | BIT(61) | 5, 0, { 0, 0, MM_PAGE_SWAPPED | MM_PAGE_FILE } },
+                { BIT(62) | 0x123445, 0x123445, { 0, 0, MM_PAGE_SWAPPED } },
+                { BIT(62) | BIT(61) | 21, 0, { 0, 0, MM_PAGE_SWAPPED | MM_PAGE_FILE } },
+                /* No swap device has so high a number: markers of the kernel's, pages on the move. */
+                { BIT(62) | 22, 0, {} },
+                { BIT(62) | BIT(58) | 31, 0, {} },
                 /* Soft-dirty and write-protect tell nothing here; frames have 55 bits. */
                 { BIT(63) | BIT(55) | BIT(57) | (BIT(55) - 1), 0, { 0, BIT(55) - 1, MM_PAGE_PRESENT } },
         };
@@ -107,7 +110,7 @@ static pid_t fork_idle(void)
 
 struct found {
         GArray *pages;
-        size_t n_calls;
+        size_t n_calls, n_slices;
         int answer;
 };
 
@@ -364,6 +367,52 @@ static void test_sparse(const void *data)
         munmap(p, n * PAGE);
 }
 
+static int go_on(void *userdata)
+{
+        struct found *f = userdata;
+
+        f->n_slices++;
+        return f->answer;
+}
+
+/* However far apart they are, but that without PAGEMAP_SCAN the search ends somewhere. */
+static void test_slices(const void *data)
+{
+        _cleanup_(mm_pagemap_freep) struct mm_pagemap *pm = open_pagemap(data != NULL);
+        struct found f = { .pages = g_array_new(false, false, sizeof(struct mm_page)) };
+        const uint64_t gib = UINT64_C(1) << 30, n = 600 * gib / PAGE;
+        uint8_t *p = map_pages(n, MAP_NORESERVE);
+        uint64_t start = (uintptr_t)p, end = start + n * PAGE, at = start;
+        bool scans = data && kernel_scans(), sparse;
+
+        p[0] = p[250 * gib] = 1;
+        g_assert_cmpint(mm_pages_walk_slices(pm, &at, start + 300 * gib, collect, go_on, &f, &sparse), ==, 0);
+        g_assert_false(sparse);
+        check_pages(f.pages, p, (uint64_t[]){ 0, 250 * gib / PAGE }, 2);
+        g_assert_cmpuint(f.n_slices, ==, scans ? 0 : 74);
+
+        g_array_set_size(f.pages, 0);
+        at = start;
+        g_assert_cmpint(mm_pages_walk_slices(pm, &at, end, collect, NULL, &f, &sparse), ==, 0);
+        g_assert_cmpint(sparse, ==, !scans);
+        check_pages(f.pages, p, (uint64_t[]){ 0, 250 * gib / PAGE }, 2);
+        g_assert_true(scans || at == start + 508 * gib);
+
+        /* Either may end it. */
+        f.answer = -EXFULL;
+        at = start;
+        g_assert_cmpint(mm_pages_walk_slices(pm, &at, end, collect, go_on, &f, &sparse), ==, -EXFULL);
+        f.n_slices = 0;
+        at = start + gib;
+        g_assert_cmpint(mm_pages_walk_slices(pm, &at, start + 200 * gib, collect, go_on, &f, &sparse), ==,
+                        scans ? 0 : -EXFULL);
+        g_assert_cmpuint(f.n_slices, ==, scans ? 0 : 1);
+        g_assert_true(scans || at == start + 5 * gib);
+
+        g_array_unref(f.pages);
+        munmap(p, n * PAGE);
+}
+
 static void test_gone(const void *data)
 {
         struct found f = { .pages = g_array_new(false, false, sizeof(struct mm_page)) };
@@ -454,6 +503,52 @@ static void test_kpage(void)
         g_rmdir(dir);
 }
 
+/* Words of frames in any order, some of which do not exist. */
+static void test_kpage_of(void)
+{
+        enum { N_FRAMES = 3000 };
+        static const uint64_t frames[] = { 7, 8, 5, 0, 2999, 3000, 3001, 9, 1 << 20, 2000, 1990, 1995, 1, 7 };
+        g_autofree char *dir = g_dir_make_tmp("test-pages-XXXXXX", NULL);
+        g_autofree char *count_path = g_build_filename(dir, "kpagecount", NULL);
+        g_autofree char *flags_path = g_build_filename(dir, "kpageflags", NULL);
+        struct mm_page pages[MM_PAGES_CHUNK] = {};
+        uint64_t words[N_FRAMES], found[MM_PAGES_CHUNK];
+        struct mm_kpage k;
+        int dir_fd;
+
+        for (uint64_t i = 0; i < N_FRAMES; i++)
+                words[i] = i + 1000000;
+        g_assert_true(g_file_set_contents(count_path, (const char *)words, sizeof(words), NULL));
+        dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        mm_kpage_open(dir_fd, &k);
+        g_assert_cmpint(mm_kpage_flags_of(&k, pages, 1, found), ==, -ENODATA);
+        mm_kpage_done(&k);
+        for (uint64_t i = 0; i < N_FRAMES; i++)
+                words[i] = i * 2;
+        g_assert_true(g_file_set_contents(flags_path, (const char *)words, sizeof(words), NULL));
+        mm_kpage_open(dir_fd, &k);
+
+        for (size_t i = 0; i < G_N_ELEMENTS(frames); i++)
+                pages[i].frame = frames[i];
+        g_assert_cmpint(mm_kpage_counts_of(&k, pages, G_N_ELEMENTS(frames), found), ==, 0);
+        for (size_t i = 0; i < G_N_ELEMENTS(frames); i++)
+                g_assert_cmpuint(found[i], ==,
+                                 frames[i] > 0 && frames[i] < N_FRAMES ? frames[i] + 1000000 : 0);
+        g_assert_cmpint(mm_kpage_flags_of(&k, pages, 0, found), ==, 0);
+        for (uint64_t step = 1; step < 6; step++) {
+                for (size_t i = 0; i < MM_PAGES_CHUNK; i++)
+                        pages[i].frame = 2800 - i * step;
+                g_assert_cmpint(mm_kpage_flags_of(&k, pages, MM_PAGES_CHUNK, found), ==, 0);
+                for (size_t i = 0; i < MM_PAGES_CHUNK; i++)
+                        g_assert_cmpuint(found[i], ==, pages[i].frame * 2);
+        }
+        mm_kpage_done(&k);
+        close(dir_fd);
+        g_unlink(count_path);
+        g_unlink(flags_path);
+        g_rmdir(dir);
+}
+
 /* With PAGEMAP_SCAN as far as the kernel has it, and without. */
 static void add_both(const char *name, GTestDataFunc func)
 {
@@ -479,9 +574,11 @@ int main(int argc, char *argv[])
         add_both("arguments", test_arguments);
         g_test_add_func("/pages/budget", test_budget);
         add_both("sparse", test_sparse);
+        add_both("slices", test_slices);
         add_both("gone", test_gone);
         g_test_add_func("/pages/zero-frame", test_zero_frame);
         g_test_add_func("/pages/kpage", test_kpage);
+        g_test_add_func("/pages/kpage-of", test_kpage_of);
         r = g_test_run();
         close(self_fd);
         return r;
