@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include "daemon/worker-child.h"
+#include "lib/page-kind.h"
 #include "lib/vmflags.h"
 
 /* Bits for all frames that records can name; only the pages of it that are used take memory. */
@@ -39,14 +40,11 @@ static bool is_counted(const struct worker_child *w, uint64_t frame)
         return frame < COUNTED_FRAMES && (w->counted[frame / 64] & UINT64_C(1) << (frame % 64)) != 0;
 }
 
-/* A frame of mergemod's is on none of the kernel's lists and nobody's; a page of a file that was mapped
- * there since is on one. */
 static bool is_direct(struct worker_child *w, uint64_t frame)
 {
-        const uint64_t owned = 1ULL << KPF_ANON | 1ULL << KPF_LRU | 1ULL << KPF_SWAPBACKED;
         uint64_t flags;
 
-        return mm_kpage_flags(&w->kpage, frame, &flags, 1) == 1 && (flags & owned) == 0;
+        return mm_kpage_flags(&w->kpage, frame, &flags, 1) == 1 && mm_frame_is_direct(flags);
 }
 
 static int find_direct(void *userdata, const struct mm_page *pages, size_t n)
