@@ -195,6 +195,14 @@ static int call(struct worker_child *w, union worker_packet *p, int fd)
                 return worker_child_areas(w, dir_fd);
         case WORKER_LIST:
                 return round_list(w, &p->target, dir_fd);
+        case WORKER_USAGE:
+                return worker_child_usage(w, &p->usage, dir_fd);
+        case WORKER_PAGES:
+                return worker_child_pages(w, &p->pages, worker_packet_get_text(p, sizeof(p->pages)), dir_fd);
+        case WORKER_SHARE:
+                return worker_child_share(w, &p->share, dir_fd);
+        case WORKER_SHARE_WITH:
+                return worker_child_share_with(w, &p->share, dir_fd);
         default:
                 return -EBADMSG;
         }
@@ -246,6 +254,7 @@ int worker_child_run(int socket_fd, int proc_fd, int state_fd, int ksm_fd)
         /* Without a service nobody would stop ksmd later. */
         w.drive = mm_ksm_drive_stop(w.drive);
         round_done(&w.round);
+        mm_sharing_done(&w.sharing.frames);
         mm_device_free(w.device);
         mm_kpage_done(&w.kpage);
         return r == 0 || r == -EPIPE ? EXIT_SUCCESS : EXIT_FAILURE;

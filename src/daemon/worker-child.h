@@ -11,6 +11,7 @@
 #include "lib/merger.h"
 #include "lib/owner.h"
 #include "lib/scan.h"
+#include "lib/sharing.h"
 #include "lib/vmflags.h"
 #include "shared/rule.h"
 
@@ -87,6 +88,11 @@ struct worker_child {
         uint64_t n_pages; /* for progress marks: looked at in this call */
         uint64_t slice_end_nsec; /* of CPU time; 0: the call is not sliced */
         struct round round;
+        struct {
+                uint64_t id; /* of the call that began it */
+                bool sorted;
+                struct mm_sharing frames;
+        } sharing;
 };
 
 /* What the forked process does until the socket closes. Returns an exit status. @state_fd, @ksm_fd: may be
@@ -142,6 +148,16 @@ int worker_child_census(struct worker_child *w, int dir_fd);
 int worker_child_areas(struct worker_child *w, int dir_fd);
 /* Whether a process has frames of mergemod's in a range: 1, 0, -errno. */
 int worker_child_has_merged(struct worker_child *w, int dir_fd, uint64_t start, uint64_t end);
+
+/* worker-usage.c, worker-pages.c, worker-sharing.c: looks at what pagemap tells of a process. */
+int worker_child_usage(struct worker_child *w, const struct worker_usage *call, int dir_fd);
+int worker_child_pages(struct worker_child *w, const struct worker_pages *call, const char *owner,
+                       int dir_fd);
+int worker_child_share(struct worker_child *w, const struct worker_share *call, int dir_fd);
+int worker_child_share_with(struct worker_child *w, const struct worker_share *call, int dir_fd);
+/* The row that each of these looks ends in. */
+int worker_child_send_looked(struct worker_child *w, const struct mm_survey *s, uint64_t next, bool matched,
+                             bool full);
 
 /* worker-register.c: what of @advices mergemod can do, without holding a thread of the target; @any_size:
  * also what locks its memory for long. Those are put first; returns how many. */

@@ -32,6 +32,13 @@ union worker_packet {
         struct worker_refused refused;
         struct worker_ksm_row ksm_row;
         struct worker_library_row library_row;
+        struct worker_looked looked;
+        struct worker_usage usage;
+        struct worker_usage_row usage_row;
+        struct worker_pages pages;
+        struct worker_runs runs;
+        struct worker_share share;
+        struct worker_shared shared;
         uint8_t bytes[WORKER_PACKET_MAX];
 };
 

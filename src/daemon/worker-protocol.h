@@ -3,7 +3,10 @@
 
 #include <stdint.h>
 
+#include "lib/page-runs.h"
 #include "lib/procfs.h"
+#include "lib/sharing.h"
+#include "lib/usage.h"
 #include "shared/rule.h"
 
 /* What the service and its worker tell each other, on a SOCK_SEQPACKET socketpair between two
@@ -36,6 +39,10 @@ enum worker_call {
         WORKER_COUNT,      /* worker_ranges + fd: what is merged in them now -> WORKER_ROW_KSM */
         WORKER_AREAS,      /* fd: what a process has registered -> WORKER_ROW_AREAS */
         WORKER_LIST,       /* worker_target + fd: libraries of a process -> WORKER_ROW_LIBRARY */
+        WORKER_USAGE,      /* worker_usage + fd: how much memory it uses -> WORKER_ROW_USAGE, _LOOKED */
+        WORKER_PAGES,      /* worker_pages + text + fd: its pages -> WORKER_ROW_RUNS, _LOOKED */
+        WORKER_SHARE,      /* worker_share + fd: note which frames it shares -> WORKER_ROW_SHARED, _LOOKED */
+        WORKER_SHARE_WITH, /* worker_share + fd: which of those it maps too -> WORKER_ROW_SHARED, _LOOKED */
         WORKER_CALL_MAX_
 };
 
@@ -59,6 +66,10 @@ enum worker_reply {
         WORKER_ROW_KSM,
         WORKER_ROW_AREAS, /* worker_ranges, several if there are many */
         WORKER_ROW_LIBRARY,
+        WORKER_ROW_USAGE,
+        WORKER_ROW_RUNS,
+        WORKER_ROW_SHARED,
+        WORKER_ROW_LOOKED,
 };
 
 struct worker_header {
@@ -318,4 +329,73 @@ struct worker_library_row {
         struct worker_header header;
         struct mm_file_id file;
         uint64_t private_bytes;
+};
+
+/* Looks at what pagemap tells of a process all end in such a row. */
+struct worker_looked {
+        struct worker_header header;
+        uint64_t next;     /* the slice is over, or the answer full: go on at this address; 0: done */
+        uint64_t n_pages;  /* looked at */
+        uint32_t n_sparse; /* areas that were given up, since they are next to empty */
+        uint8_t matched;   /* there is memory of the owner asked for */
+        uint8_t full;      /* no more frames can be remembered */
+};
+
+struct worker_usage {
+        struct worker_header header;
+        struct mm_file_id exe;
+        uint64_t from, slice_usec; /* as for a scan */
+        uint64_t by_library;
+};
+
+/* Sums since the last such row; a library has several. */
+struct worker_usage_row {
+        struct worker_header header;
+        struct mm_file_id file; /* of the library, whose path follows; or of no library */
+        struct mm_usage usage;
+};
+
+#define WORKER_FLAG_FILTERS_MAX 16U
+
+struct worker_pages {
+        struct worker_header header;
+        struct mm_file_id exe;
+        uint64_t from, to, slice_usec;
+        struct mm_file_id file; /* that the owner is, if it is given by path */
+        uint32_t max_runs;
+        uint32_t max_bytes; /* of the runs, and for each the name of its owner */
+        uint32_t n_filters;
+        struct mm_flag_filter filters[WORKER_FLAG_FILTERS_MAX];
+        uint64_t reduced; /* as in mm_run_filter */
+        char owner[];     /* whose: a kind of owner, a library's name or path; "": everybody's */
+};
+
+#define WORKER_RUNS_MAX 256U
+
+/* Memory of one owner, whose name follows. */
+struct worker_runs {
+        struct worker_header header;
+        uint32_t kind; /* enum mm_owner_kind */
+        uint32_t n;
+        struct mm_run runs[];
+};
+
+struct worker_share {
+        struct worker_header header;
+        uint64_t id; /* of what is remembered; a worker that has something else says -ESTALE */
+        uint64_t from, to, slice_usec;
+        uint8_t begins; /* WORKER_SHARE: forgets what was remembered */
+        uint8_t self;   /* WORKER_SHARE_WITH: the process itself, of which only other places count */
+};
+
+/* What one process has in its places. */
+#define WORKER_SHARED_RUNS_MAX 64U
+
+struct worker_shared {
+        struct worker_header header;
+        uint64_t n_pages[MM_PAGE_KIND_MAX_];
+        uint64_t n_mappings; /* WORKER_SHARE: of all their frames, by whoever */
+        uint64_t n_runs;     /* maybe more than there are below */
+        uint64_t n;
+        struct mm_shared_run runs[];
 };

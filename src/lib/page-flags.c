@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "lib/page-flags.h"
 
-#include <linux/kernel-page-flags.h>
-
 #define BIT(n) (UINT64_C(1) << (n))
 #define COMPOUND (BIT(KPF_COMPOUND_HEAD) | BIT(KPF_COMPOUND_TAIL))
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <linux/kernel-page-flags.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,9 +17,11 @@
 #define MM_FLAG_MMAP_EXCLUSIVE 63U /* mapped once */
 
 /* What pagemap tells a process's own user: these and KPF_ZERO_PAGE. */
-#define MM_FLAGS_OF_USERS \
-        (UINT64_C(1) << MM_FLAG_FILE | UINT64_C(1) << MM_FLAG_SWAP | UINT64_C(1) << MM_FLAG_MMAP_EXCLUSIVE | \
-         UINT64_C(1) << 24)
+#define MM_FLAGS_OF_USERS                                       \
+        (UINT64_C(1) << MM_FLAG_FILE |                          \
+         UINT64_C(1) << MM_FLAG_SWAP |                          \
+         UINT64_C(1) << MM_FLAG_MMAP_EXCLUSIVE |                \
+         UINT64_C(1) << KPF_ZERO_PAGE)
 
 /* "anonymous"; NULL for bits without a name. */
 const char *mm_flag_name(unsigned bit);

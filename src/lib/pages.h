@@ -12,7 +12,7 @@
 
 enum {
         MM_PAGE_PRESENT = 1 << 0,
-        MM_PAGE_SWAPPED = 1 << 1,   /* to a swap device; what the kernel keeps in such entries besides does not count */
+        MM_PAGE_SWAPPED = 1 << 1,   /* to a swap device; other uses of such entries do not count */
         MM_PAGE_FILE = 1 << 2,      /* page cache or shared memory (bit 61): not private yet */
         MM_PAGE_EXCLUSIVE = 1 << 3, /* mapped exactly once (bit 56) */
         MM_PAGE_ZERO = 1 << 4,      /* the kernel's own page of zeros: costs nothing */

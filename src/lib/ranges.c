@@ -45,7 +45,7 @@ int mm_ranges_read(struct mm_elf_cache *cache, int process_fd, const struct mm_f
         k = mm_areas_read(process_fd, &r.areas);
         if (k >= 0 && flags)
                 k = mm_vmflags_read(process_fd, &r.flags, &r.n_flags);
-        if (k >= 0)
+        if (k >= 0 && cache)
                 k = mm_owners_assign(&r.areas, exe, lookup_elf, &lookup, &r.items, &r.n);
         if (k < 0)
                 return k;

@@ -13,7 +13,8 @@ struct mm_ranges {
         size_t n;
 };
 
-/* Reads it from /proc/PID, @process_fd; headers of files go into @cache. @flags: those of smaps too, for
+/* Reads it from /proc/PID, @process_fd; headers of files go into @cache; if that is NULL
+ * nobody is asked whose memory it is, and there are no ranges. @flags: those of smaps too, for
  * which page tables are walked. Can hang as mm_areas_read() and mm_elf_read_mapped(). 0 and *@ret
  * (mm_ranges_done), -ESRCH, -EACCES, -E2BIG, -ENOMEM, ... */
 int mm_ranges_read(struct mm_elf_cache *cache, int process_fd, const struct mm_file_id *exe, bool flags,

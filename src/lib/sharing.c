@@ -9,7 +9,7 @@ void mm_sharing_done(struct mm_sharing *s)
         *s = (struct mm_sharing) {};
 }
 
-static bool is_shared(const struct mm_seen *s)
+bool mm_seen_is_shared(const struct mm_seen *s)
 {
         switch (s->kind) {
         case MM_PAGE_IS_ANON:
@@ -28,7 +28,7 @@ int mm_sharing_add(struct mm_sharing *s, const struct mm_seen *seen, size_t n)
         size_t n_shared = 0, wanted;
 
         for (size_t i = 0; i < n; i++)
-                n_shared += is_shared(&seen[i]);
+                n_shared += mm_seen_is_shared(&seen[i]);
         if (n_shared > MM_SHARING_MAX - s->n)
                 return -ENOBUFS;
 
@@ -43,7 +43,7 @@ int mm_sharing_add(struct mm_sharing *s, const struct mm_seen *seen, size_t n)
                 s->allocated = allocated;
         }
         for (size_t i = 0; i < n; i++)
-                if (is_shared(&seen[i]))
+                if (mm_seen_is_shared(&seen[i]))
                         s->frames[s->n++] = (struct mm_shared_frame) {
                                 .frame = seen[i].page.frame,
                                 .page = seen[i].page.address / MM_PAGE_SIZE,

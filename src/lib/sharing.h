@@ -18,8 +18,12 @@ struct mm_sharing {
         size_t n, allocated;
 };
 
+/* Whether its frame is mapped more than once. Everybody maps the kernel's page of zeros, which does not
+ * count. */
+bool mm_seen_is_shared(const struct mm_seen *s);
+
 void mm_sharing_done(struct mm_sharing *s);
-/* Adds those pages that are mapped more than once. 0; -ENOBUFS beyond MM_SHARING_MAX, and then none is
+/* Adds those pages that are shared. 0; -ENOBUFS beyond MM_SHARING_MAX, and then none is
  * added; -ENOMEM. */
 int mm_sharing_add(struct mm_sharing *s, const struct mm_seen *seen, size_t n);
 /* Once all are added. */

@@ -11,7 +11,7 @@
 struct mm_seen {
         struct mm_page page;
         uint64_t count, flags; /* words of kpagecount and kpageflags; 0 if there is no frame */
-        enum mm_page_kind kind;
+        enum mm_page_kind kind; /* if frames are asked for */
 };
 
 /* Part of one area, all of one owner. */

@@ -507,7 +507,9 @@ static void test_kpage(void)
 static void test_kpage_of(void)
 {
         enum { N_FRAMES = 3000 };
-        static const uint64_t frames[] = { 7, 8, 5, 0, 2999, 3000, 3001, 9, 1 << 20, 2000, 1990, 1995, 1, 7 };
+        static const uint64_t frames[] = {
+                7, 8, 5, 0, 2999, 3000, 3001, 9, 1 << 20, 2000, 1990, 1995, 1, 7
+        };
         g_autofree char *dir = g_dir_make_tmp("test-pages-XXXXXX", NULL);
         g_autofree char *count_path = g_build_filename(dir, "kpagecount", NULL);
         g_autofree char *flags_path = g_build_filename(dir, "kpageflags", NULL);

@@ -73,7 +73,8 @@ static int on_seen(void *userdata, const struct mm_piece *piece, const struct mm
         return l->answer;
 }
 
-/* What lies outside, or is the kernel's own, is not looked at; areas that are not there any more are empty. */
+/* What lies outside, or is the kernel's own, is not looked at; areas that are not there any more are
+ * empty. */
 static void test_walk(void)
 {
         int flags = MAP_PRIVATE | MAP_ANONYMOUS;
