@@ -22,7 +22,7 @@ void listing_libraries_done(struct listing *l)
         free(l->rows);
 }
 
-static const struct account_line *find_owner(const struct account *a, const struct mm_file_id *file)
+const struct account_line *listing_find_library(const struct account *a, const struct mm_file_id *file)
 {
         for (size_t i = 0; i < a->owners.n; i++)
                 if (a->owners.items[i]->kind == MM_OWNER_LIBRARY &&
@@ -34,7 +34,7 @@ static const struct account_line *find_owner(const struct account *a, const stru
 static int append_library(struct listing *l, const struct listing_library *row)
 {
         _cleanup_(freep) char *path = bus_text(row->path);
-        const struct account_line *owner = find_owner(&l->manager->account, &row->file);
+        const struct account_line *owner = listing_find_library(&l->manager->account, &row->file);
         int r;
 
         if (!path)
@@ -67,7 +67,7 @@ static void append_libraries(struct listing *l)
         listing_answer(l);
 }
 
-static bool library_is_asked_for(struct listing *l, const struct mm_file_id *file, const char *path)
+bool listing_library_is_meant(struct listing *l, const struct mm_file_id *file, const char *path)
 {
         if (!selector_has(&l->selector, SELECTOR_SHLIB))
                 return true;
@@ -90,7 +90,7 @@ static void on_library(void *userdata, const union worker_packet *row)
         struct listing_library *rows;
         size_t i;
 
-        if (row->header.type != WORKER_ROW_LIBRARY || !library_is_asked_for(l, &found->file, path))
+        if (row->header.type != WORKER_ROW_LIBRARY || !listing_library_is_meant(l, &found->file, path))
                 return;
         for (i = 0; i < l->n_rows && !mm_file_id_equal(&l->rows[i].file, &found->file); i++)
                 ;

@@ -24,6 +24,7 @@ struct listing *listing_free(struct listing *l)
         free(l->waiting);
         listing_libraries_done(l);
         listing_cgroups_done(l);
+        listing_memory_done(l);
         selector_done(&l->selector);
         sd_bus_message_unref(l->call);
         sd_bus_message_unref(l->reply);
@@ -72,11 +73,28 @@ static int append_process(struct listing *l, const struct mm_process *p, const c
         return r < 0 ? r : sd_bus_message_close_container(l->reply);
 }
 
+int listing_wait(struct listing *l, struct mm_process *p, size_t row)
+{
+        struct listing_waiting *waiting;
+
+        waiting = reallocarray(l->waiting, l->n_waiting + 1, sizeof(*waiting));
+        if (!waiting)
+                return -ENOMEM;
+        l->waiting = waiting;
+        waiting[l->n_waiting++] = (struct listing_waiting) {
+                .pid = p->pid,
+                .start_ticks = p->start_ticks,
+                .dir_fd = l->kind == LISTING_LIBRARIES ? TAKE_FD(p->dir_fd) : -EBADF,
+                .exe_id = p->exe_id,
+                .row = row,
+        };
+        return 0;
+}
+
 static int on_process(void *userdata, struct mm_process *p, const char *unit)
 {
         struct listing *l = userdata;
         enum exclusion why = policy_exclude(p, selector_names_processes(&l->selector));
-        struct listing_waiting *waiting;
 
         account_seen(&l->manager->account, p->pid, p->start_ticks);
         if (why == EXCLUSION_KERNEL || why == EXCLUSION_ENDED || !selector_match(&l->selector, p, unit))
@@ -89,21 +107,13 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
                 return append_process(l, p, unit, why);
         if (l->kind == LISTING_CGROUPS)
                 return listing_cgroups_add(l, p, unit);
+        if (l->kind == LISTING_MEMORY)
+                return listing_memory_add(l, p, unit);
 
         if (l->kind == LISTING_LIBRARIES &&
             (why != EXCLUSION_NONE || manager_is_hung(l->manager, p->pid, p->start_ticks)))
                 return 0;
-        waiting = reallocarray(l->waiting, l->n_waiting + 1, sizeof(*waiting));
-        if (!waiting)
-                return -ENOMEM;
-        l->waiting = waiting;
-        waiting[l->n_waiting++] = (struct listing_waiting) {
-                .pid = p->pid,
-                .start_ticks = p->start_ticks,
-                .dir_fd = l->kind == LISTING_LIBRARIES ? TAKE_FD(p->dir_fd) : -EBADF,
-                .exe_id = p->exe_id,
-        };
-        return 0;
+        return listing_wait(l, p, 0);
 }
 
 void listing_answer(struct listing *l)
@@ -136,6 +146,8 @@ static void on_list_done(void *userdata, int error)
                 listing_owners(l);
         else if (l->kind == LISTING_CGROUPS)
                 listing_cgroups(l);
+        else if (l->kind == LISTING_MEMORY)
+                listing_memory(l);
         else
                 listing_answer(l);
 }
@@ -169,9 +181,11 @@ static const char *const row_types[] = {
         [LISTING_LIBRARIES] = "(sttuta{sv})",
         [LISTING_OWNERS] = "(ssua{sv})",
         [LISTING_CGROUPS] = "(ssuta{sv})",
+        [LISTING_MEMORY] = "(sutttta{sv})",
 };
 
-int listing_new(Manager *manager, enum listing_kind kind, struct selector *s, sd_bus_message *m)
+int listing_new(Manager *manager, enum listing_kind kind, enum memory_by by, struct selector *s,
+                sd_bus_message *m)
 {
         struct listing **listings, *l;
         int r;
@@ -186,7 +200,11 @@ int listing_new(Manager *manager, enum listing_kind kind, struct selector *s, sd
         if (!l)
                 return -ENOMEM;
         *l = (struct listing) {
-                .manager = manager, .call = sd_bus_message_ref(m), .kind = kind, .selector = *s
+                .manager = manager,
+                .call = sd_bus_message_ref(m),
+                .kind = kind,
+                .selector = *s,
+                .memory.by = by,
         };
         *s = (struct selector) {};
         listings[manager->n_listings++] = l;

@@ -6,8 +6,10 @@
 #include "daemon/layout-bus.h"
 #include "daemon/limit.h"
 #include "daemon/log-control.h"
+#include "daemon/pages-bus.h"
 #include "daemon/request.h"
 #include "daemon/rule-bus.h"
+#include "daemon/sharing.h"
 #include "daemon/subscriber.h"
 #include "daemon/totals-bus.h"
 #include "shared/log.h"
@@ -56,6 +58,15 @@ static const sd_bus_vtable manager_vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListCgroups", SD_BUS_ARGS("a{sv}", what),
                                 SD_BUS_RESULT("a(ssuta{sv})", cgroups), request_list,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Memory", SD_BUS_ARGS("a{sv}", what, "s", by),
+                                SD_BUS_RESULT("a(sutttta{sv})", rows), request_list,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Pages", SD_BUS_ARGS("u", pid, "a{sv}", options),
+                                SD_BUS_RESULT("a(tttttssa{sv})", runs, "t", next), pages_get,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Sharing", SD_BUS_ARGS("u", pid, "a{sv}", options),
+                                SD_BUS_RESULT("a(usutttta{sv})", processes, "t", next), sharing_get,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListJobs", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(uossda{sv})", jobs),
                                 request_list_jobs, SD_BUS_VTABLE_UNPRIVILEGED),

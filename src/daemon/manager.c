@@ -14,7 +14,9 @@
 #include "daemon/limit.h"
 #include "daemon/listing.h"
 #include "daemon/manager.h"
+#include "daemon/pages-bus.h"
 #include "daemon/runtime.h"
+#include "daemon/sharing.h"
 #include "daemon/subscriber.h"
 #include "daemon/totals-bus.h"
 #include "shared/format.h"
@@ -93,6 +95,8 @@ Manager *manager_free(Manager *m)
         layout_bus_done(m);
         layouts_done(&m->layouts);
         newcomers_done(&m->newcomers);
+        pages_done(m);
+        sharing_done(m);
         refresh_stop(&m->refresh);
         m->engine = engine_free(m->engine);
         identities_free(m->identities);

@@ -26,6 +26,9 @@
 #define EXPLAINING_MAX 16U
 /* Who asks for a layout, and is being asked for at the bus. */
 #define LAYOUT_ASKING_MAX 1024U
+/* Answers about the pages of a process; and about who shares them, of which one is made at a time. */
+#define PAGING_MAX 16U
+#define SHARING_MAX 8U
 
 struct engine;
 struct job;
@@ -35,6 +38,8 @@ struct listing;
 struct explaining;
 struct layout_asking;
 struct subscriber;
+struct paging;
+struct sharing;
 
 struct mechanism_state {
         bool works;
@@ -98,6 +103,11 @@ struct Manager {
         struct layout_asking *layout_asking[LAYOUT_ASKING_MAX];
         size_t n_layout_asking;
         struct newcomers newcomers;
+        struct paging *paging[PAGING_MAX];
+        size_t n_paging;
+        struct sharing *sharing[SHARING_MAX]; /* by age */
+        size_t n_sharing;
+        uint64_t last_sharing_id;
 
         /* Processes that held the worker up, not looked at until then. */
         struct {

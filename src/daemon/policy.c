@@ -85,6 +85,12 @@ enum exclusion policy_exclude(const struct mm_process *p, bool named)
         return EXCLUSION_NONE;
 }
 
+bool policy_own_memory_is_told(const struct mm_process *p, uid_t uid)
+{
+        return selector_is_of(p, uid) && p->dumpable && !is_privileged(p) && !p->kernel_thread &&
+               p->pid != 1;
+}
+
 int policy_domain(enum trust trust, const struct mm_process *p, const char *unit, const char *cgroup,
                   char **ret)
 {

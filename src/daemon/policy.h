@@ -27,6 +27,10 @@ const char *exclusion_to_string(enum exclusion e);
  * cannot be looked at at all. */
 enum exclusion policy_exclude(const struct mm_process *p, bool named);
 
+/* Whether user @uid, who is not root, may be told what pages @p has: the kernel tells him too, of processes
+ * that are his in all respects and may be dumped. */
+bool policy_own_memory_is_told(const struct mm_process *p, uid_t uid);
+
 /* The trust domain of @p in words that are equal for processes of one domain and for no others.
  * @unit: its systemd unit or NULL; @cgroup: for TRUST_CGROUP, the directory that the rule matched.
  * 0 and a new string, or -ENOMEM. */

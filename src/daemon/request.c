@@ -12,6 +12,7 @@ struct request {
         uid_t uid;
         struct selector selector;
         enum auth_action action; /* what it takes, for who is not root */
+        enum memory_by by;       /* of Memory */
 };
 
 static void request_done(struct request *q)
@@ -153,7 +154,27 @@ static enum listing_kind kind_of(sd_bus_message *m)
         return streq(member, "ListLibraries") ? LISTING_LIBRARIES
                : streq(member, "ListOwners")  ? LISTING_OWNERS
                : streq(member, "ListCgroups") ? LISTING_CGROUPS
+               : streq(member, "Memory")      ? LISTING_MEMORY
                                               : LISTING_PROCESSES;
+}
+
+static int read_list(Manager *manager, sd_bus_message *m, struct request *q, sd_bus_error *error)
+{
+        const char *by;
+        int r;
+
+        r = request_read(manager, m, q, error);
+        if (r < 0 || kind_of(m) != LISTING_MEMORY)
+                return r;
+        r = sd_bus_message_read(m, "s", &by);
+        if (r < 0)
+                return r;
+        q->by = memory_by_from_string(by);
+        if (q->by == MEMORY_BY_INVALID_)
+                return sd_bus_error_setf(
+                        error, MERGEMEM_ERROR_BAD_SELECTOR,
+                        "Memory is told by process, program, user, cgroup or library, not by \"%s\".", by);
+        return 0;
 }
 
 static int start_list(Manager *manager, sd_bus_message *m, enum auth_action granted, sd_bus_error *error)
@@ -161,13 +182,13 @@ static int start_list(Manager *manager, sd_bus_message *m, enum auth_action gran
         _cleanup_(request_done) struct request q = {};
         int r;
 
-        r = request_read(manager, m, &q, error);
+        r = read_list(manager, m, &q, error);
         if (r < 0)
                 return r;
         r = limit_listing(manager, &q.selector, error);
         if (r < 0)
                 return r;
-        r = listing_new(manager, kind_of(m), &q.selector, m);
+        r = listing_new(manager, kind_of(m), q.by, &q.selector, m);
         if (r == -ENOBUFS)
                 return sd_bus_error_setf(error, MERGEMEM_ERROR_LIMITS, "%u lists are being made already.",
                                          LISTINGS_MAX);
@@ -179,7 +200,7 @@ int request_list(sd_bus_message *m, void *userdata, sd_bus_error *error)
         _cleanup_(request_done) struct request q = {};
         int r;
 
-        r = request_read(userdata, m, &q, error);
+        r = read_list(userdata, m, &q, error);
         if (r < 0)
                 return r;
         if (!q.selector.only_own)

@@ -8,6 +8,6 @@
 
 /* Merge, Unmerge, Estimate, Scan */
 int request_job(sd_bus_message *m, void *userdata, sd_bus_error *error);
-/* ListProcesses, ListLibraries, ListOwners, ListCgroups */
+/* ListProcesses, ListLibraries, ListOwners, ListCgroups, Memory */
 int request_list(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int request_list_jobs(sd_bus_message *m, void *userdata, sd_bus_error *error);

@@ -221,6 +221,8 @@ int areas_command(const char *line, char answer[ANSWER_MAX])
                 failed = move(areas[i]);
         else if (sscanf(line, "register %u", &i) == 1)
                 failed = madvise(areas[i]->start, areas[i]->pages * TARGET_PAGE, MADV_MERGEABLE);
+        else if (sscanf(line, "huge %u", &i) == 1)
+                failed = madvise(areas[i]->start, areas[i]->pages * TARGET_PAGE, MADV_HUGEPAGE);
         else if (sscanf(line, "lock %u", &i) == 1)
                 failed = mlock(areas[i]->start, areas[i]->pages * TARGET_PAGE);
         else if (sscanf(line, "hide %u", &i) == 1)

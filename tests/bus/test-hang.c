@@ -114,6 +114,109 @@ static void test_hang(gconstpointer method)
         g_free(dir);
 }
 
+static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        *(sd_bus_message **)userdata = sd_bus_message_ref(m);
+        return 0;
+}
+
+/* The answer to @call, while properties are asked for. */
+static sd_bus_message *answer_meanwhile(sd_bus *bus, sd_bus_message *call)
+{
+        sd_bus_message *reply = NULL;
+        uint64_t end = now_usec() + 60000000;
+        unsigned n_slow = 0;
+
+        g_assert_cmpint(sd_bus_call_async(bus, NULL, call, on_reply, &reply, 0), >=, 0);
+        while (!reply) {
+                uint64_t start = now_usec();
+                char *mechanism = manager_string(h.bus, "Mechanism");
+
+                n_slow += now_usec() - start >= REPLY_MAX_USEC;
+                g_free(mechanism);
+                while (sd_bus_process(bus, NULL) > 0)
+                        ;
+                g_assert_cmpuint(now_usec(), <, end);
+                sleep_msec(1);
+        }
+        g_assert_cmpuint(n_slow, <=, 2);
+        return reply;
+}
+
+/* Rows of an answer to Memory, and those of processes that could not be looked at. */
+static void count_rows(sd_bus_message *m, unsigned *ret_n, unsigned *ret_unread)
+{
+        *ret_n = *ret_unread = 0;
+        g_assert_cmpint(sd_bus_message_enter_container(m, 'a', "(sutttta{sv})"), >, 0);
+        while (sd_bus_message_enter_container(m, 'r', "sutttta{sv}") > 0) {
+                uint64_t rss;
+
+                g_assert_cmpint(sd_bus_message_read(m, "sutttt", NULL, NULL, &rss, NULL, NULL, NULL), >, 0);
+                g_assert_cmpint(sd_bus_message_skip(m, "a{sv}"), >, 0);
+                g_assert_cmpint(sd_bus_message_exit_container(m), >, 0);
+                ++*ret_n;
+                *ret_unread += rss == 0;
+        }
+}
+
+/* Looks at what pagemap tells: of the one there is nothing to be told, of the others there is. */
+static void test_pagemap(gconstpointer method)
+{
+        char *dir = g_build_filename(h.dir, "hang", NULL);
+        sd_bus *bus = harness_connect(&h);
+        struct child *c[3];
+        struct hangfs fs;
+        struct pollfd p;
+        pid_t pids[3];
+
+        g_mkdir(dir, 0755);
+        hangfs_start(&fs, dir);
+        children_start(&h, UID_FIRST, c, pids, 3);
+        child_say(c[2], "hang %s", fs.file);
+        p = (struct pollfd){ .fd = fs.hung_fd, .events = POLLIN };
+        g_assert_cmpint(poll(&p, 1, 10000), ==, 1);
+        wait_stuck(pids[2]);
+
+        /* The second time it need not be tried at all. */
+        for (unsigned round = 0; round < 2; round++) {
+                sd_bus_message *call, *reply;
+
+                g_assert_cmpint(sd_bus_message_new_method_call(bus, &call, MERGEMEM_BUS_NAME, MERGEMEM_PATH,
+                                                               MERGEMEM_MANAGER_INTERFACE, method),
+                                >=, 0);
+                if (streq(method, "Memory")) {
+                        g_assert_cmpint(what_append(call, &(struct what){ .pids = pids, .n_pids = 3 }), >=,
+                                        0);
+                        g_assert_cmpint(sd_bus_message_append(call, "s", "process"), >=, 0);
+                } else
+                        /* Who shares with the first is asked of all. */
+                        g_assert_cmpint(
+                                sd_bus_message_append(call, "ua{sv}",
+                                                      (uint32_t) pids[streq(method, "Pages") ? 2 : 0], 0),
+                                >=, 0);
+                reply = answer_meanwhile(bus, call);
+                if (streq(method, "Pages")) {
+                        g_assert_true(sd_bus_message_is_method_error(reply, MERGEMEM_ERROR_FAILED) > 0);
+                        g_test_message("%s", sd_bus_message_get_error(reply)->message);
+                } else
+                        g_assert_true(sd_bus_message_is_method_error(reply, NULL) == 0);
+                if (streq(method, "Memory")) {
+                        unsigned n, n_unread;
+
+                        count_rows(reply, &n, &n_unread);
+                        g_assert_cmpuint(n, ==, 3);
+                        g_assert_cmpuint(n_unread, ==, 1);
+                }
+                sd_bus_message_unref(reply);
+                sd_bus_message_unref(call);
+        }
+        hangfs_stop(&fs, dir);
+        children_end(c, 3);
+        sd_bus_flush_close_unref(bus);
+        g_rmdir(dir);
+        g_free(dir);
+}
+
 /* One of another user cannot be asked whether it has registered memory, which ours could then meet. */
 static void test_other_domain(void)
 {
@@ -158,6 +261,9 @@ int main(int argc, char **argv)
         g_test_add_data_func("/hang/estimate", "Estimate", test_hang);
         g_test_add_data_func("/hang/merge", "Merge", test_hang);
         g_test_add_func("/hang/other-domain", test_other_domain);
+        g_test_add_data_func("/hang/memory", "Memory", test_pagemap);
+        g_test_add_data_func("/hang/pages", "Pages", test_pagemap);
+        g_test_add_data_func("/hang/sharing", "Sharing", test_pagemap);
         status = g_test_run();
         return harness_end(&h, status);
 }

@@ -112,6 +112,42 @@ static void test_no(void)
                MERGEMEM_ERROR_NOT_SUPPORTED);
 }
 
+/* A call about one process; the error's name (g_free), or NULL. */
+static char *about(sd_bus *bus, const char *method, pid_t pid, bool others)
+{
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        char *name;
+
+        (void) sd_bus_call_method(bus, MERGEMEM_BUS_NAME, MERGEMEM_PATH, MERGEMEM_MANAGER_INTERFACE, method,
+                                  &error, NULL, "ua{sv}", (uint32_t)pid, others ? 1 : 0, "others", "b", 1);
+        name = g_strdup(error.name);
+        sd_bus_error_free(&error);
+        return name;
+}
+
+static void expect_about(sd_bus *bus, const char *method, pid_t pid, bool others, const char *wanted)
+{
+        char *name = about(bus, method, pid, others);
+
+        g_assert_cmpstr(name, ==, wanted);
+        g_free(name);
+}
+
+/* What is told of pages, and whose frames are whose. */
+static void test_inspect(void)
+{
+        expect_about(own, "Pages", my_pids[0], false, NULL);
+        expect_about(own, "Pages", my_pids[0], true, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED);
+        expect_about(own, "Pages", foreign->pid, false, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED);
+        expect_about(own, "Sharing", my_pids[0], false, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED);
+        expect_about(no, "Pages", foreign->pid, false, NULL);
+        expect_about(no, "Pages", my_pids[0], false, SD_BUS_ERROR_ACCESS_DENIED);
+        expect_about(no, "Sharing", foreign->pid, false, SD_BUS_ERROR_ACCESS_DENIED);
+        expect_about(yes, "Pages", my_pids[0], false, NULL);
+        expect_about(yes, "Pages", foreign->pid, true, NULL);
+        expect_about(yes, "Sharing", my_pids[0], false, NULL);
+}
+
 static void test_challenge(void)
 {
         expect(standard, "Estimate", &(struct what){ .all = true },
@@ -359,6 +395,7 @@ int main(int argc, char **argv)
         g_test_add_func("/polkit/own", test_own);
         g_test_add_func("/polkit/others", test_others);
         g_test_add_func("/polkit/no", test_no);
+        g_test_add_func("/polkit/inspect", test_inspect);
         g_test_add_func("/polkit/challenge", test_challenge);
         g_test_add_func("/polkit/never-list", test_never_list);
         g_test_add_func("/polkit/lists", test_lists);

@@ -294,6 +294,28 @@ static void test_system(void)
         g_assert_cmpstr(a, !=, c);
 }
 
+/* What the kernel would not tell him we do not either. */
+static void test_own_memory(void)
+{
+        struct mm_process p = a_process();
+
+        g_assert_true(policy_own_memory_is_told(&p, 1000));
+        g_assert_false(policy_own_memory_is_told(&p, 1001));
+        strcpy(p.comm, "firefox");
+        g_assert_true(policy_own_memory_is_told(&p, 1000));
+        p.dumpable = false;
+        g_assert_false(policy_own_memory_is_told(&p, 1000));
+        p.dumpable = true;
+        p.cap_permitted = 1;
+        g_assert_false(policy_own_memory_is_told(&p, 1000));
+        p.cap_permitted = 0;
+        set_uids(&p, 1000, 1000, 0, 1000);
+        g_assert_false(policy_own_memory_is_told(&p, 1000));
+        set_uids(&p, 1000, 1000, 1000, 1000);
+        p.pid = 1;
+        g_assert_false(policy_own_memory_is_told(&p, 1000));
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -302,6 +324,7 @@ int main(int argc, char **argv)
         g_test_add_func("/policy/exclude/privileged", test_privileged);
         g_test_add_func("/policy/exclude/programs", test_programs);
         g_test_add_func("/policy/exclude/program-path", test_program_path);
+        g_test_add_func("/policy/own-memory", test_own_memory);
         g_test_add_func("/policy/domain/user", test_user);
         g_test_add_func("/policy/domain/root", test_root);
         g_test_add_func("/policy/domain/cgroup", test_cgroup);
