@@ -10,6 +10,7 @@ static const char *const group_titles[OPTION_GROUP_MAX_] = {
                 "Selectors (values of one kind add up, several kinds narrow each other down)",
         [OPTION_GROUP_JOB] = "Options of jobs",
         [OPTION_GROUP_LAYOUT] = "Options of enable-layout and disable-layout",
+        [OPTION_GROUP_PAGES] = "Options of memory and pages",
         [OPTION_GROUP_GENERAL] = "Options",
 };
 

@@ -3,6 +3,7 @@
 
 #include <getopt.h>
 
+#include "ctl/verb-memory.h"
 #include "ctl/verbs.h"
 #include "shared/log.h"
 #include "shared/parse.h"
@@ -14,11 +15,13 @@
 enum {
         OPTION_ALL = 0x100,
         OPTION_BUS,
+        OPTION_BY,
         OPTION_CGROUP,
         OPTION_COMM,
         OPTION_DRY_RUN,
         OPTION_EXE,
         OPTION_FALLBACK,
+        OPTION_FLAGS,
         OPTION_FORCE,
         OPTION_HUGE_PAGES,
         OPTION_JSON,
@@ -28,6 +31,7 @@ enum {
         OPTION_NO_BLOCK,
         OPTION_NO_LEGEND,
         OPTION_OTHERS,
+        OPTION_OWNER,
         OPTION_PID,
         OPTION_ROOT,
         OPTION_SHLIB,
@@ -38,7 +42,7 @@ enum {
         OPTION_VERSION,
 };
 
-#define SELECTING (VERB_JOBS_ | VERB_LIST)
+#define SELECTING (VERB_JOBS_ | VERB_LIST | VERB_MEMORY)
 #define NAMING (SELECTING | VERB_RULES_)
 #define SCANNING (VERB_ESTIMATE | VERB_MERGE | VERB_SCAN | VERB_ENABLE)
 
@@ -55,7 +59,7 @@ const struct option_info option_table[] = {
           "Name or number of a user" },
         { "all", OPTION_ALL, NULL, false, OPTION_GROUP_SELECTOR, SELECTING,
           "Every process; compare across owners" },
-        { "others", OPTION_OTHERS, NULL, false, OPTION_GROUP_SELECTOR, SELECTING,
+        { "others", OPTION_OTHERS, NULL, false, OPTION_GROUP_SELECTOR, SELECTING | VERB_PAGES,
           "Not root: also other users' processes" },
 
         { "trust", OPTION_TRUST, "DOMAIN", false, OPTION_GROUP_JOB, SCANNING,
@@ -67,7 +71,8 @@ const struct option_info option_table[] = {
         { "force", OPTION_FORCE, NULL, false, OPTION_GROUP_JOB, VERB_UNMERGE,
           "Go on although memory may not suffice" },
         { "limit", OPTION_LIMIT, "N", false, OPTION_GROUP_JOB,
-          VERB_ESTIMATE | VERB_SCAN | VERB_ENABLE | VERB_HISTORY | VERB_EXPLAIN,
+          VERB_ESTIMATE | VERB_SCAN | VERB_ENABLE | VERB_HISTORY | VERB_EXPLAIN | VERB_MEMORY | VERB_PAGES |
+                  VERB_SHARED,
           "Show N rows, 0 for all (default 20)" },
         { "no-block", OPTION_NO_BLOCK, NULL, false, OPTION_GROUP_JOB, VERB_JOBS_,
           "Print the job and do not wait for it" },
@@ -82,6 +87,13 @@ const struct option_info option_table[] = {
           "Have the kernel's KSM merge its memory" },
         { "fallback", OPTION_FALLBACK, NULL, false, OPTION_GROUP_LAYOUT, VERB_ENABLE_LAYOUT,
           "Start it without rather than not at all" },
+
+        { "by", OPTION_BY, "WHAT", false, OPTION_GROUP_PAGES, VERB_MEMORY,
+          "process, program, user, cgroup, library" },
+        { "owner", OPTION_OWNER, "LIB", false, OPTION_GROUP_PAGES, VERB_PAGES,
+          "Only pages of this library, or kind of owner" },
+        { "flags", OPTION_FLAGS, "EXPR", false, OPTION_GROUP_PAGES, VERB_PAGES,
+          "Only pages with flags as in anon,~lru" },
 
         { "bus", OPTION_BUS, "BUS", false, OPTION_GROUP_GENERAL, 0, "system, session or an address" },
         { "host", 'H', "[USER@]HOST", false, OPTION_GROUP_GENERAL, 0, "Ask a service over ssh" },
@@ -183,6 +195,12 @@ static int option_apply(struct options *o, int id, const char *value)
         case OPTION_NO_BLOCK:
                 o->block = false;
                 return 0;
+        case OPTION_BY:
+                return memory_by_is_known(value) ? set_text(&o->by, value) : -EINVAL;
+        case OPTION_OWNER:
+                return set_text(&o->owner, value);
+        case OPTION_FLAGS:
+                return o->n_flags < OPTIONS_FLAGS_MAX ? set_text(&o->flags[o->n_flags++], value) : -EINVAL;
         case OPTION_BUS:
                 return parse_bus(value, &o->bus);
         case 'H':

@@ -9,6 +9,9 @@
 #include "ctl/selector.h"
 #include "shared/macro.h"
 
+/* Conditions on flags of pages: no more than the service takes. */
+#define OPTIONS_FLAGS_MAX 16U
+
 /* What one command line says. */
 struct options {
         const struct verb *verb;
@@ -22,6 +25,10 @@ struct options {
         struct selector what;
         enum json_mode json;
         uint64_t limit; /* rows of the owners table, 0: all */
+        const char *by; /* what rows of memory are about; NULL: processes */
+        const char *owner; /* whose pages; NULL: everybody's */
+        const char *flags[OPTIONS_FLAGS_MAX];
+        size_t n_flags;
         bool legend;
         bool quiet;
         bool block;
@@ -39,6 +46,7 @@ enum option_group {
         OPTION_GROUP_SELECTOR,
         OPTION_GROUP_JOB,
         OPTION_GROUP_LAYOUT,
+        OPTION_GROUP_PAGES,
         OPTION_GROUP_GENERAL,
         OPTION_GROUP_MAX_
 };

@@ -13,7 +13,11 @@ struct table {
         const struct column *columns;
         size_t n_columns;
         bool json;
+        bool wrap; /* its lines must not be longer than those of a terminal */
 };
+
+/* How wide lists with commas get: room for three long flags of a page. */
+#define LIST_WIDTH 32U
 
 static const char *column_name(const struct table *t, const struct column *c)
 {
@@ -26,19 +30,30 @@ static int column_add(struct table *t, const struct column *c)
                 [COLUMN_TEXT] = SCOLS_JSON_STRING,
                 [COLUMN_NUMBER] = SCOLS_JSON_NUMBER,
                 [COLUMN_BYTES] = SCOLS_JSON_NUMBER,
+                [COLUMN_SIZE] = SCOLS_JSON_NUMBER,
                 [COLUMN_PERCENT] = SCOLS_JSON_NUMBER,
                 [COLUMN_BOOLEAN] = SCOLS_JSON_BOOLEAN,
         };
-        bool figure = c->type == COLUMN_NUMBER || c->type == COLUMN_BYTES || c->type == COLUMN_PERCENT;
+        bool figure = c->type != COLUMN_TEXT && c->type != COLUMN_BOOLEAN;
+        bool wrap = c->wrap && t->wrap;
         struct libscols_column *column;
+        int r;
 
         if (!column_name(t, c))
                 return 0;
         column = scols_table_new_column(t->scols, column_name(t, c), c->width,
                                         (figure ? SCOLS_FL_RIGHT : 0) |
-                                        (c->truncate ? SCOLS_FL_TRUNC : 0));
+                                        (c->truncate ? SCOLS_FL_TRUNC : 0) | (wrap ? SCOLS_FL_WRAP : 0));
         if (!column)
                 return -ENOMEM;
+        if (wrap) {
+                /* At the newlines that break_list() has put there. */
+                r = scols_column_set_wrapfunc(column, scols_wrapnl_chunksize, scols_wrapnl_nextchunk, NULL);
+                if (r >= 0)
+                        r = scols_column_set_safechars(column, "\n");
+                if (r < 0)
+                        return r;
+        }
         return scols_column_set_json_type(column, json_types[c->type]);
 }
 
@@ -52,6 +67,7 @@ int table_new(const struct output *o, const char *key, const struct column *colu
         if (!t)
                 return -ENOMEM;
         *t = (struct table){ .columns = columns, .n_columns = n_columns, .json = o->json != JSON_OFF };
+        t->wrap = !t->json && (o->width > 0 || isatty(fileno(o->file)));
 
         t->scols = scols_new_table();
         if (!t->scols)
@@ -83,6 +99,30 @@ void table_free(struct table *t)
         free(t);
 }
 
+/* Puts newlines behind some of the commas of @list. A new string; NULL: out of memory. */
+static char *break_list(const char *list)
+{
+        char *broken = malloc(2 * strlen(list) + 1), *q = broken;
+        size_t line = 0;
+
+        if (!broken)
+                return NULL;
+        for (const char *p = list; *p;) {
+                size_t n = strcspn(p, ",");
+
+                n += p[n] == ',';
+                if (line > 0 && line + n > LIST_WIDTH) {
+                        *q++ = '\n';
+                        line = 0;
+                }
+                q = mempcpy(q, p, n);
+                line += n;
+                p += n;
+        }
+        *q = '\0';
+        return broken;
+}
+
 /* A new string; NULL: out of memory. */
 static char *cell_text(const struct table *t, const struct column *c, const struct cell *cell)
 {
@@ -93,6 +133,11 @@ static char *cell_text(const struct table *t, const struct column *c, const stru
         case COLUMN_BYTES:
                 if (!t->json)
                         return strdup(FORMAT_BYTES(cell->number));
+                r = asprintf(&s, "%" PRIu64, cell->number);
+                break;
+        case COLUMN_SIZE:
+                if (!t->json)
+                        return strdup(FORMAT_SIZE(cell->number));
                 r = asprintf(&s, "%" PRIu64, cell->number);
                 break;
         case COLUMN_BOOLEAN:
@@ -108,7 +153,13 @@ static char *cell_text(const struct table *t, const struct column *c, const stru
                               asprintf(&s, "%.0f%%", cell->fraction * 100);
                 break;
         default:
-                return escape_text(cell->text ?: "");
+                s = escape_text(cell->text ?: "");
+                if (s && c->wrap && t->wrap) {
+                        _cleanup_(freep) char *whole = s;
+
+                        s = break_list(whole);
+                }
+                return s;
         }
         return r < 0 ? NULL : s;
 }

@@ -27,6 +27,7 @@ enum column_type {
         COLUMN_TEXT,
         COLUMN_NUMBER,
         COLUMN_BYTES,   /* shown in IEC units; a plain number in JSON, as all that follows */
+        COLUMN_SIZE,    /* the same in little room */
         COLUMN_PERCENT, /* a fraction from 0 to 1 */
         COLUMN_BOOLEAN,
 };
@@ -36,6 +37,7 @@ struct column {
         const char *key;  /* NULL: not in JSON */
         enum column_type type;
         bool truncate;    /* give way where the terminal is too narrow */
+        bool wrap;        /* a list with commas, which may take several lines there */
         double width;     /* libsmartcols' hint: characters, or a part of the terminal below 1 */
 };
 

@@ -24,6 +24,9 @@ enum {
         VERB_ENABLE_LAYOUT = 1 << 14,
         VERB_DISABLE_LAYOUT = 1 << 15,
         VERB_UNIT_FILES_ = VERB_ENABLE_LAYOUT | VERB_DISABLE_LAYOUT,
+        VERB_MEMORY = 1 << 16,
+        VERB_PAGES = 1 << 17,
+        VERB_SHARED = 1 << 18,
         VERB_JOBS_ = VERB_ESTIMATE | VERB_MERGE | VERB_UNMERGE | VERB_SCAN,
 };
 
@@ -52,6 +55,9 @@ int verb_unmerge(const struct options *o);
 int verb_explain(const struct options *o);
 int verb_history(const struct options *o);
 int verb_list(const struct options *o);
+int verb_memory(const struct options *o);
+int verb_pages(const struct options *o);
+int verb_shared(const struct options *o);
 int verb_enable(const struct options *o);
 int verb_disable(const struct options *o);
 int verb_config(const struct options *o);

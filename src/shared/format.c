@@ -10,23 +10,45 @@
 #define USEC_PER_HOUR (60 * USEC_PER_MINUTE)
 #define USEC_PER_DAY (24 * USEC_PER_HOUR)
 
-char *format_bytes(char buf[FORMAT_BYTES_MAX], uint64_t bytes)
+/* @bytes >= 1024 in tenths of the unit that is told. */
+static unsigned scale(uint64_t bytes, char *ret_unit)
 {
         static const char units[] = "KMGTPE";
         uint64_t unit = 1024;
-        unsigned tenths;
         size_t i = 0;
+
+        /* What would round to 1024.0 of a unit is 1.0 of the next. */
+        for (; units[i + 1] && bytes >= 1024 * unit - unit / 20; i++)
+                unit *= 1024;
+        *ret_unit = units[i];
+        return (unsigned) (bytes / unit * 10 + (bytes % unit * 10 + unit / 2) / unit);
+}
+
+char *format_bytes(char buf[FORMAT_BYTES_MAX], uint64_t bytes)
+{
+        unsigned tenths;
+        char unit;
 
         if (bytes < 1024) {
                 snprintf(buf, FORMAT_BYTES_MAX, "%u B", (unsigned) bytes);
                 return buf;
         }
+        tenths = scale(bytes, &unit);
+        snprintf(buf, FORMAT_BYTES_MAX, "%u.%u %ciB", tenths / 10, tenths % 10, unit);
+        return buf;
+}
 
-        /* What would round to 1024.0 of a unit is 1.0 of the next. */
-        for (; units[i + 1] && bytes >= 1024 * unit - unit / 20; i++)
-                unit *= 1024;
-        tenths = (unsigned) (bytes / unit * 10 + (bytes % unit * 10 + unit / 2) / unit);
-        snprintf(buf, FORMAT_BYTES_MAX, "%u.%u %ciB", tenths / 10, tenths % 10, units[i]);
+char *format_size(char buf[FORMAT_SIZE_MAX], uint64_t bytes)
+{
+        unsigned tenths;
+        char unit;
+
+        if (bytes < 1024) {
+                snprintf(buf, FORMAT_SIZE_MAX, "%u", (unsigned) bytes & 0x3ffU);
+                return buf;
+        }
+        tenths = scale(bytes, &unit);
+        snprintf(buf, FORMAT_SIZE_MAX, "%u.%u%c", tenths / 10 & 0x3ffU, tenths % 10, unit);
         return buf;
 }
 

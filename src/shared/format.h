@@ -11,6 +11,11 @@
 char *format_bytes(char buf[FORMAT_BYTES_MAX], uint64_t bytes);
 #define FORMAT_BYTES(bytes) format_bytes((char[FORMAT_BYTES_MAX]){ 0 }, (bytes))
 
+#define FORMAT_SIZE_MAX 8U
+/* The same in little room: "0", "412", "1.0K", "66.2M", "1.5T". Returns @buf. */
+char *format_size(char buf[FORMAT_SIZE_MAX], uint64_t bytes);
+#define FORMAT_SIZE(bytes) format_size((char[FORMAT_SIZE_MAX]){ 0 }, (bytes))
+
 #define FORMAT_SPAN_MAX 32U
 /* "850us", "12ms", "3.4s", "2min 5s", "1h 10min". Returns @buf. */
 char *format_span(char buf[FORMAT_SPAN_MAX], uint64_t usec);

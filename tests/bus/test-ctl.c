@@ -75,6 +75,10 @@ static void test_usage(void)
         expect_failure("estimate --json=yaml --all", MERGEMEM_EXIT_USAGE, "yaml");
         expect_failure("--colour", MERGEMEM_EXIT_USAGE, "colour");
         expect_failure("list mushrooms", MERGEMEM_EXIT_USAGE, "mushrooms");
+        expect_failure("pages 12x", MERGEMEM_EXIT_USAGE, "12x");
+        expect_failure("shared 1 elsewhere", MERGEMEM_EXIT_USAGE, "elsewhere");
+        expect_failure("shared 1 ffffffffff600000", MERGEMEM_EXIT_USAGE, "ffffffffff600000");
+        expect_failure("pages 1 --flags=anon,purple", MERGEMEM_EXIT_USAGE, "character 6");
         g_assert_cmpint(ctl_as(0, NULL, "--help"), ==, MERGEMEM_EXIT_DONE);
         g_assert_cmpint(ctl_as(0, NULL, "--version"), ==, MERGEMEM_EXIT_DONE);
 }
@@ -88,6 +92,9 @@ static void test_nothing_matched(void)
         expect_failure("estimate --cgroup=/no/such", MERGEMEM_EXIT_NOTHING_MATCHED, "/no/such");
         expect_failure("unmerge --unit=nosuch.service", MERGEMEM_EXIT_NOTHING_MATCHED, "nosuch.service");
         expect_failure("estimate --user=nosuchuser", MERGEMEM_EXIT_NOTHING_MATCHED, "nosuchuser");
+        expect_failure("pages 4194303", MERGEMEM_EXIT_NOTHING_MATCHED, "4194303");
+        expect_failure("shared 4194303", MERGEMEM_EXIT_NOTHING_MATCHED, "4194303");
+        expect_failure("pages 1 --owner=libnosuch", MERGEMEM_EXIT_NOTHING_MATCHED, "libnosuch");
 }
 
 static void test_failed(void)
@@ -134,7 +141,8 @@ static void test_json(void)
         static const char *const verbs[] = { "estimate --json=pretty", "merge --json=short",
                                              "unmerge --json=pretty", "list --json=pretty libraries",
                                              "list --json=short processes", "list --json=short cgroups",
-                                             "list --json=short owners", "scan --json=short" };
+                                             "list --json=short owners", "scan --json=short",
+                                             "memory --json=short", "memory --json --by=library" };
         size_t duplicates = frames_duplicates(pids, N), before = frames_distinct(pids, N), saved;
         char *text;
 
@@ -160,6 +168,53 @@ static void test_json(void)
         g_assert_nonnull(strstr(text, h.target));
         g_free(text);
         children_verify(c, N);
+}
+
+/* The verbs about one process: those who have forked have something in common. */
+static void test_pages(void)
+{
+        uint64_t start = child_address(c[0], 0);
+        char *args, *text;
+
+        (void)child_fork(c[0]);
+        args = g_strdup_printf("pages %d --json=short --flags=anon", (int)pids[0]);
+        g_assert_cmpint(ctl_as(0, &text, args), ==, MERGEMEM_EXIT_DONE);
+        g_assert_true(json_valid(text));
+        g_assert_cmpuint(json_number(text, "page_count"), >=, PAGES);
+        g_free(args);
+        g_free(text);
+
+        args = g_strdup_printf("shared %d --json", (int)pids[0]);
+        g_assert_cmpint(ctl_as(0, &text, args), ==, MERGEMEM_EXIT_DONE);
+        g_assert_true(json_valid(text));
+        g_assert_cmpuint(json_number(text, "anon_pages"), >=, PAGES);
+        g_free(args);
+        g_free(text);
+
+        args = g_strdup_printf("shared %d %" G_GINT64_MODIFIER "x --json=short", (int)pids[0], start + 5);
+        g_assert_cmpint(ctl_as(0, &text, args), ==, MERGEMEM_EXIT_DONE);
+        g_assert_true(json_valid(text));
+        g_assert_cmpuint(json_number(text, "mappings"), ==, 2);
+        g_assert_cmpuint(json_number(text, "other_address"), ==, start);
+        g_assert_cmpuint(json_number(text, "frame"), !=, 0);
+        g_free(args);
+        g_free(text);
+
+        args = g_strdup_printf("shared %d %" G_GINT64_MODIFIER "x", (int)pids[0], start);
+        g_assert_cmpint(ctl_as(0, &text, args), ==, MERGEMEM_EXIT_DONE);
+        g_assert_nonnull(strstr(text, "is mapped 2 times; 1 other place was found."));
+        g_free(args);
+        g_free(text);
+        /* To its own user, and to another. */
+        args = g_strdup_printf("pages %d", (int)pids[0]);
+        g_assert_cmpint(ctl_as(UID_FIRST, &text, args), ==, MERGEMEM_EXIT_DONE);
+        g_assert_nonnull(strstr(text, "In all "));
+        g_free(text);
+        g_assert_cmpint(ctl_as(UID_SECOND, NULL, args), ==, MERGEMEM_EXIT_NOT_PERMITTED);
+        g_free(args);
+        args = g_strdup_printf("shared %d", (int)pids[0]);
+        g_assert_cmpint(ctl_as(UID_FIRST, NULL, args), ==, MERGEMEM_EXIT_NOT_PERMITTED);
+        g_free(args);
 }
 
 /* All that comes out of a terminal 80 columns wide, until the program ends. */
@@ -193,9 +248,12 @@ static char *on_terminal(const char *const *argv)
 
 static void test_width(void)
 {
-        static const char *const verbs[][2] = {
+        char *pid = g_strdup_printf("%d", (int)h.daemon_pid);
+        const char *const verbs[][2] = {
                 { "stats" },  { "estimate", "--all" }, { "list", "processes" }, { "list", "libraries" },
                 { "list", "cgroups" }, { "list", "owners" }, { "history" },
+                { "memory" }, { "memory", "--by=library" }, { "memory", "--by=cgroup" },
+                { "pages", pid }, { "shared", pid },
                 { "--help" },
         };
         char *bus = g_strconcat("--bus=", h.address, NULL);
@@ -217,6 +275,7 @@ static void test_width(void)
                 g_free(text);
         }
         g_regex_unref(escapes);
+        g_free(pid);
         g_free(bus);
 }
 
@@ -294,6 +353,7 @@ int main(int argc, char **argv)
         g_test_add_func("/ctl/not-permitted", test_not_permitted);
         g_test_add_func("/ctl/unreachable", test_unreachable);
         g_test_add_func("/ctl/json", test_json);
+        g_test_add_func("/ctl/pages", test_pages);
         g_test_add_func("/ctl/width", test_width);
         g_test_add_func("/ctl/interrupt", test_interrupt);
         g_test_add_func("/ctl/cancel", test_cancel);

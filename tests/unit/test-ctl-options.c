@@ -86,6 +86,19 @@ static void test_good(void)
 
         g_assert_cmpint(PARSE(&o, "list", "libraries", "--user=www"), ==, 0);
         options_done(&o);
+
+        g_assert_cmpint(PARSE(&o, "memory", "--by=library", "--unit=d", "--limit=5"), ==, 0);
+        g_assert_cmpstr(o.by, ==, "library");
+        options_done(&o);
+        g_assert_cmpint(PARSE(&o, "pages", "12", "--owner=libm", "--flags=anon,~lru", "--flags", "=ksm"),
+                        ==, 0);
+        g_assert_cmpstr(o.owner, ==, "libm");
+        g_assert_cmpuint(o.n_flags, ==, 2);
+        g_assert_cmpstr(o.flags[1], ==, "=ksm");
+        options_done(&o);
+        g_assert_cmpint(PARSE(&o, "shared", "12", "7f00"), ==, 0);
+        g_assert_cmpuint(o.n_args, ==, 2);
+        options_done(&o);
 }
 
 /* --help and --version win over whatever else is missing. */
@@ -134,6 +147,13 @@ static void test_bad(void)
                 { { "list" }, "list" },
                 { { "list", "jobs", "libraries" }, "libraries" },
                 { { "cancel" }, "cancel" },
+                { { "memory", "1" }, "1" },
+                { { "memory", "--by=weight" }, "weight" },
+                { { "memory", "--flags=anon" }, "--flags" },
+                { { "pages" }, "pages" },
+                { { "pages", "1", "--owner=" }, "--owner" },
+                { { "pages", "1", "--all" }, "--all" },
+                { { "shared", "1", "2", "3" }, "3" },
         };
 
         if (g_test_subprocess()) {

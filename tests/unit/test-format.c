@@ -31,6 +31,26 @@ static void test_bytes(void)
                 g_assert_cmpstr(FORMAT_BYTES(samples[i].bytes), ==, samples[i].text);
 }
 
+static void test_size(void)
+{
+        static const struct {
+                uint64_t bytes;
+                const char *text;
+        } samples[] = {
+                { 0, "0" },
+                { 1023, "1023" },
+                { 1024, "1.0K" },
+                { 4096, "4.0K" },
+                { 1048524, "1023.9K" },
+                { 1048525, "1.0M" },
+                { 69416960, "66.2M" },
+                { UINT64_MAX, "16.0E" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(samples); i++)
+                g_assert_cmpstr(FORMAT_SIZE(samples[i].bytes), ==, samples[i].text);
+}
+
 static void test_span(void)
 {
         static const struct {
@@ -130,6 +150,7 @@ int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/format/bytes", test_bytes);
+        g_test_add_func("/format/size", test_size);
         g_test_add_func("/format/span", test_span);
         g_test_add_func("/format/escape", test_escape);
         g_test_add_func("/format/escape/random", test_escape_random);

@@ -255,6 +255,59 @@ static void domains(void) {
         service_end(&service);
 }
 
+/* Bytes that the kernel's own sum of @pid has, which tells KiB. */
+static long rollup_bytes(pid_t pid, const char *name) {
+        char path[64], line[256];
+        long kib = -1;
+        FILE *f;
+
+        snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
+        f = fopen(path, "re");
+        check(f);
+        while (kib < 0 && fgets(line, sizeof(line), f))
+                if (strncmp(line, name, strlen(name)) == 0 && line[strlen(name)] == ':')
+                        kib = atol(line + strlen(name) + 1);
+        fclose(f);
+        check(kib >= 0);
+        return kib * 1024;
+}
+
+/* Merged pages are told from others, and counted as the kernel does. */
+static void memory(void) {
+        struct service service = service_start();
+        struct peer a = holder_of(USER, SEED), b = holder_of(USER, SEED);
+        char *json;
+
+        json = ctl("memory --pid %d", a.pid);
+        check_equal(json_number(json, "rss_bytes"), rollup_bytes(a.pid, "Rss"));
+        check_equal(json_number(json, "direct_bytes"), 0);
+        free(json);
+        free(ctl("merge --user %d --all", USER));
+        check_shared(&a, &b);
+
+        json = ctl("memory --pid %d", a.pid);
+        check_equal(json_number(json, "rss_bytes"), rollup_bytes(a.pid, "Rss"));
+        check_at_least(json_number(json, "direct_bytes"), (n - 64) * PAGE);
+        check_at_least(json_number(json, "zero_bytes"), (n / 2 - 64) * PAGE);
+        /* Half of what is merged is the other's. */
+        check_at_least(json_number(json, "rss_bytes") - json_number(json, "pss_bytes"), (n - 64) / 2 * PAGE);
+        free(json);
+        json = ctl("shared %d", a.pid);
+        check_at_least(json_number(json, "direct_pages"), n - 64);
+        check_at_least(json_number(strstr(json, "\"processes\""), "direct_pages"), n - 64);
+        free(json);
+        json = ctl("pages %d --flags=file,~lru,~anon", a.pid);
+        check_at_least(json_number(json, "page_count"), n - 64);
+        free(json);
+
+        free(ctl("unmerge --user %d", USER));
+        json = ctl("memory --pid %d", a.pid);
+        check_equal(json_number(json, "rss_bytes"), rollup_bytes(a.pid, "Rss"));
+        check_equal(json_number(json, "direct_bytes"), 0);
+        free(json);
+        service_end(&service);
+}
+
 /* From then on nobody lets it make calls of his own. */
 static long filter(long unused) {
         struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
@@ -488,6 +541,7 @@ int main(int argc, char **argv) {
                 { "service: merges at once, and what it says is saved is what is counted", merge },
                 { "service: unmerge, also by another service", unmerge },
                 { "service: trust domains, by frame number", domains },
+                { "service: memory, pages and shared tell what is merged", memory },
                 { "service: a library's .bss at once, its .data by KSM", library },
                 { "service: the module registers with KSM what nobody else could", registers },
                 { "service: huge pages are left alone", huge },
