@@ -386,7 +386,8 @@ static void test_slices(const void *data)
         bool scans = data && kernel_scans(), sparse;
 
         p[0] = p[250 * gib] = 1;
-        g_assert_cmpint(mm_pages_walk_slices(pm, &at, start + 300 * gib, collect, go_on, &f, &sparse), ==, 0);
+        g_assert_cmpint(mm_pages_walk_slices(pm, &at, start + 300 * gib, collect, go_on, &f, &sparse), ==,
+                        0);
         g_assert_false(sparse);
         check_pages(f.pages, p, (uint64_t[]){ 0, 250 * gib / PAGE }, 2);
         g_assert_cmpuint(f.n_slices, ==, scans ? 0 : 74);

@@ -276,10 +276,10 @@ static void test_owner(struct rounds *f, const void *data)
         file = (struct mm_file_id) { .dev = st.st_dev, .ino = st.st_ino };
         target_start(&t, TEST_TARGET, (const char *[]) { "loads", TEST_LIBRARY, NULL });
         by_name = count_pages(f, (struct question) { .pid = t.pid, .owner = "libtarget" }, &unused);
-        by_path = count_pages(f, (struct question) { .pid = t.pid, .owner = "/any/other/path", .file = file },
-                              &unused);
-        g_assert_cmpuint(count_pages(f, (struct question) { .pid = t.pid, .owner = TEST_LIBRARY }, &unused), ==,
-                         by_path);
+        by_path = count_pages(
+                f, (struct question) { .pid = t.pid, .owner = "/any/other/path", .file = file }, &unused);
+        g_assert_cmpuint(count_pages(f, (struct question) { .pid = t.pid, .owner = TEST_LIBRARY }, &unused),
+                         ==, by_path);
         of_libraries = count_pages(f, (struct question) { .pid = t.pid, .owner = "library" }, &unused);
         all = count_pages(f, (struct question) { .pid = t.pid }, &unused);
         g_assert_cmpuint(by_name, ==, by_path);
