@@ -25,11 +25,28 @@ static int status_of(const struct rounds *r, const struct job *j)
         return j->state == JOB_DONE ? MERGEMEM_EXIT_DONE : MERGEMEM_EXIT_FAILED;
 }
 
+/* A round is over: the next one in its time, or the end. */
+static void round_over(struct rounds *r)
+{
+        uint64_t interval_usec = r->options->interval_usec;
+        int k;
+
+        if (!r->stopping && interval_usec > 0) {
+                k = sd_event_source_set_time_relative(r->timer, interval_usec);
+                if (k >= 0)
+                        k = sd_event_source_set_enabled(r->timer, SD_EVENT_ONESHOT);
+                if (k >= 0)
+                        return;
+                log_error_errno(k, "Cannot wait: %m");
+                r->status = MERGEMEM_EXIT_FAILED;
+        }
+        (void) sd_event_exit(r->manager->event, 0);
+}
+
 static void on_ended(struct job *j, void *userdata)
 {
         struct rounds *r = userdata;
         const struct options *o = r->options;
-        int k = 0;
 
         r->status = status_of(r, j);
         if (j->state == JOB_FAILED)
@@ -42,16 +59,7 @@ static void on_ended(struct job *j, void *userdata)
                 statistics_print(stdout, &j->report, o->stacks, j->type == JOB_MERGE);
                 r->status = exit_flush_stdout(r->status);
         }
-        if (!r->stopping && o->interval_usec > 0) {
-                k = sd_event_source_set_time_relative(r->timer, o->interval_usec);
-                if (k >= 0)
-                        k = sd_event_source_set_enabled(r->timer, SD_EVENT_ONESHOT);
-                if (k >= 0)
-                        return;
-                log_error_errno(k, "Cannot wait: %m");
-                r->status = MERGEMEM_EXIT_FAILED;
-        }
-        (void) sd_event_exit(r->manager->event, 0);
+        round_over(r);
 }
 
 static int start(struct rounds *r)
@@ -76,7 +84,13 @@ static int start(struct rounds *r)
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        return start(userdata);
+        struct rounds *r = userdata;
+
+        if (start(r) < 0) {
+                r->status = MERGEMEM_EXIT_FAILED;
+                round_over(r);
+        }
+        return 0;
 }
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
