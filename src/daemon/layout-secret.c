@@ -11,12 +11,13 @@
 /* The bus answers at once or is in trouble. */
 #define ASK_TIMEOUT_USEC (5U * UINT64_C(1000000))
 
-/* Of one connection. */
-#define ASKING_PER_SENDER_MAX 2U
+/* Of one user; for root there is LAYOUT_ASKING_MAX. */
+#define ASKING_PER_USER_MAX 64U
 
 struct layout_asking {
         Manager *manager;
         sd_bus_message *call;
+        uid_t uid;
         sd_bus_slot *question;
 };
 
@@ -103,9 +104,7 @@ static int hand_out(Manager *m, sd_bus_message *call, const struct layout_caller
         const char *name;
         int r;
 
-        r = layout_bus_limit(m, c->uid, error);
-        if (r >= 0)
-                r = sd_bus_message_read(call, "s", &name);
+        r = sd_bus_message_read(call, "s", &name);
         if (r >= 0)
                 r = layout_caller_open(m->proc_fd, c, &p);
         if (r == -ESRCH)
@@ -143,21 +142,23 @@ static int on_credentials(sd_bus_message *reply, void *userdata, sd_bus_error *u
         return 0;
 }
 
-static bool has_room(const Manager *m, const char *sender)
+static bool has_room(const Manager *m, uid_t uid)
 {
         size_t n = 0;
 
-        for (size_t i = 0; i < m->n_layout_asking; i++)
-                n += streq(sd_bus_message_get_sender(m->layout_asking[i]->call), sender);
-        return n < ASKING_PER_SENDER_MAX && m->n_layout_asking < LAYOUT_ASKING_MAX;
+        for (size_t i = 0; i < m->n_layout_asking && uid != 0; i++)
+                n += m->layout_asking[i]->uid == uid;
+        return n < ASKING_PER_USER_MAX && m->n_layout_asking < LAYOUT_ASKING_MAX;
 }
 
 int layout_bus_secret(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         _cleanup_(asking_freep) struct layout_asking *a = NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *q = NULL;
-        const char *name, *sender = sd_bus_message_get_sender(m);
         Manager *manager = userdata;
+        sd_bus *bus = manager->auth.callers.bus;
+        const char *name;
+        uid_t uid;
         int r;
 
         r = sd_bus_message_read(m, "s", &name);
@@ -165,9 +166,12 @@ int layout_bus_secret(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 return r;
         if (*name && !layout_name_is_valid(name))
                 return layout_bus_bad_name(error);
-        if (!sender)
-                return -ENXIO;
-        if (!has_room(manager, sender))
+        r = auth_caller(manager, m, &uid, error);
+        if (r >= 0)
+                r = layout_bus_limit(manager, uid, error);
+        if (r < 0)
+                return r;
+        if (!has_room(manager, uid))
                 return sd_bus_error_set(error, MERGEMEM_ERROR_LIMITS,
                                         "Too many ask for layouts at this moment: try again.");
         r = sd_bus_message_rewind(m, true);
@@ -176,14 +180,15 @@ int layout_bus_secret(sd_bus_message *m, void *userdata, sd_bus_error *error)
         a = malloc(sizeof(*a));
         if (!a)
                 return -ENOMEM;
-        *a = (struct layout_asking) { .manager = manager, .call = sd_bus_message_ref(m) };
+        *a = (struct layout_asking) { .manager = manager, .call = sd_bus_message_ref(m), .uid = uid };
         manager->layout_asking[manager->n_layout_asking++] = a;
-        r = sd_bus_message_new_method_call(manager->bus, &q, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+        /* On the connection that is there for asking the bus: see struct callers. */
+        r = sd_bus_message_new_method_call(bus, &q, "org.freedesktop.DBus", "/org/freedesktop/DBus",
                                            "org.freedesktop.DBus", "GetConnectionCredentials");
         if (r >= 0)
-                r = sd_bus_message_append(q, "s", sender);
+                r = sd_bus_message_append(q, "s", sd_bus_message_get_sender(m));
         if (r >= 0)
-                r = sd_bus_call_async(manager->bus, &a->question, q, on_credentials, a, ASK_TIMEOUT_USEC);
+                r = sd_bus_call_async(bus, &a->question, q, on_credentials, a, ASK_TIMEOUT_USEC);
         if (r < 0)
                 return r;
         (void) TAKE_PTR(a);

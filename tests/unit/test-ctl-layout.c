@@ -133,6 +133,20 @@ static void test_options(struct fixture *f, const void *data)
         free(notes);
 }
 
+/* The launcher knows all that the drop-in says to it. */
+static void test_launcher(struct fixture *f, const void *data)
+{
+        const char *argv[] = { g_getenv("MERGEMEM_RUN"), "--group=a\\x2db@.service", "--stable-hash", "--ksm",
+                               "--fallback", "--help", "--", "/bin/a", NULL };
+        g_autofree char *out = NULL, *err = NULL;
+        int status;
+
+        g_assert_true(g_spawn_sync(NULL, (char **) argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &out, &err,
+                                   &status, NULL));
+        g_assert_cmpint(status, ==, 0);
+        g_assert_cmpstr(err, ==, "");
+}
+
 static void test_refused(struct fixture *f, const void *data)
 {
         static const char *const cases[][2] = {
@@ -502,6 +516,7 @@ int main(int argc, char *argv[])
 #define ADD(name, test) g_test_add(name, struct fixture, NULL, set_up, test, tear_down)
         ADD("/ctl/layout/text", test_text);
         ADD("/ctl/layout/options", test_options);
+        ADD("/ctl/layout/launcher", test_launcher);
         ADD("/ctl/layout/refused", test_refused);
         ADD("/ctl/layout/order", test_order);
         ADD("/ctl/layout/ctl", test_ctl);
