@@ -266,7 +266,8 @@ static int print_summary(const struct output *out, const struct stats *s, uint64
                             FORMAT_SPAN(s->cpu_usage_nsec / NSEC_PER_USEC),
                             FORMAT_SPAN(s->ksmd_cpu_usage_nsec / NSEC_PER_USEC));
         else
-                summary_add(&sum, "CPU time:", "%s mergememd", FORMAT_SPAN(s->cpu_usage_nsec / NSEC_PER_USEC));
+                summary_add(&sum, "CPU time:", "%s mergememd",
+                            FORMAT_SPAN(s->cpu_usage_nsec / NSEC_PER_USEC));
         summary_add(&sum, "Last scan:", "%s", ago);
         if (!s->exact)
                 summary_add(&sum, "Rounded:", "%s", "as everybody may see it; root sees all");

@@ -47,8 +47,8 @@ static int error_of(enum mm_inject_result result, int error)
 }
 
 /* The same of two ways as the service goes: mergemod, then a thread of the target. */
-static int give(struct mm_target *t, const struct mm_vmflags *flags, size_t n_flags, struct mm_advice *advices,
-                size_t n)
+static int give(struct mm_target *t, const struct mm_vmflags *flags, size_t n_flags,
+                struct mm_advice *advices, size_t n)
 {
         struct advise_call call = { .flags = flags, .n_flags = n_flags, .advices = advices, .n = n };
         enum mm_inject_result result;
@@ -125,7 +125,8 @@ static int change(struct mm_target *t, uint64_t start, uint64_t end, bool merge,
                 r = mm_vmflags_read(t->process.dir_fd, &flags, &n_flags);
                 if (r < 0)
                         break;
-                mm_advices_add(&a, flags, n_flags, start, end, merge, merge ? MM_VM_SPECIAL | MM_VM_PRIVATE : 0);
+                mm_advices_add(&a, flags, n_flags, start, end, merge,
+                               merge ? MM_VM_SPECIAL | MM_VM_PRIVATE : 0);
                 start = a.n == a.max ? a.items[a.n - 1].end : end;
                 if (a.n == 0)
                         break;

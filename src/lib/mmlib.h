@@ -261,16 +261,16 @@ int mm_target_ksm_unregister(struct mm_target *target, uint64_t start, uint64_t 
 /* Pages of any number of targets, and which of them are equal. */
 struct mm_groups;
 
-/* @options: how they are going to be merged, which says who is grouped with whom; may be NULL. @max_bytes: of
- * memory for bookkeeping, of which a page takes 24. */
+/* @options: how they are going to be merged, which says who is grouped with whom; may be NULL. @max_bytes:
+ * of memory for bookkeeping, of which a page takes 24. */
 int mm_groups_new(struct mm_ctx *ctx, const struct mm_merge_options *options, uint64_t max_bytes,
                   struct mm_groups **ret);
 struct mm_groups *mm_groups_free(struct mm_groups *groups);
 /* Forgets all pages; draws a new seed. */
 int mm_groups_clear(struct mm_groups *groups);
 
-/* Adds the pages in [@start, @end) that could be merged, each frame hashed once. Only pages with equal @owner
- * are grouped together. -ENOBUFS when the bookkeeping is full; -EBUSY after mm_groups_next(). */
+/* Adds the pages in [@start, @end) that could be merged, each frame hashed once. Only pages with equal
+ * @owner are grouped together. -ENOBUFS when the bookkeeping is full; -EBUSY after mm_groups_next(). */
 int mm_groups_scan(struct mm_groups *groups, struct mm_target *target, uint64_t start, uint64_t end,
                    uint64_t owner);
 

@@ -49,9 +49,10 @@ typedef int (*mm_pages_cb)(void *userdata, const struct mm_page *pages, size_t n
 int mm_pages_walk(struct mm_pagemap *pm, uint64_t start, uint64_t end, uint64_t budget,
                   mm_pages_cb cb, void *userdata, uint64_t *ret_next);
 
-/* The same for large ranges: without PAGEMAP_SCAN it goes in slices of a few milliseconds, calls @tick, which
- * may be NULL, between them, and gives up where there is no page for 256 GiB, as reservations are that big:
- * *@ret_sparse. *@at moves along with the slices. What is not 0 from @cb or @tick ends it and is returned. */
+/* The same for large ranges: without PAGEMAP_SCAN it goes in slices of a few milliseconds, calls @tick,
+ * which may be NULL, between them, and gives up where there is no page for 256 GiB, as reservations are
+ * that big: *@ret_sparse. *@at moves along with the slices. What is not 0 from @cb or @tick ends it and is
+ * returned. */
 typedef int (*mm_pages_tick)(void *userdata);
 int mm_pages_walk_slices(struct mm_pagemap *pm, uint64_t *at, uint64_t end, mm_pages_cb cb,
                          mm_pages_tick tick, void *userdata, bool *ret_sparse);

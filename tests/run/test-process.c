@@ -22,8 +22,8 @@
 static const char *const equal_keys[] = {
         "Name", "TracerPid", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm", "CapEff",
         "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Threads", "Uid", "Gid", "PPid", "Files", "Personality",
-        "Score", "Control", "StackSoft", "StackHard", "ThreadStack", "Death", "Subreaper", "Timer", "Mask", "Nice",
-        "Merge", "Terminal", "Directory", "Childless",
+        "Score", "Control", "StackSoft", "StackHard", "ThreadStack", "Death", "Subreaper", "Timer", "Mask",
+        "Nice", "Merge", "Terminal", "Directory", "Childless",
 };
 
 /* Of the same number, or each of its own. */

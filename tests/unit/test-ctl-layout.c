@@ -136,8 +136,8 @@ static void test_options(struct fixture *f, const void *data)
 /* The launcher knows all that the drop-in says to it. */
 static void test_launcher(struct fixture *f, const void *data)
 {
-        const char *argv[] = { g_getenv("MERGEMEM_RUN"), "--group=a\\x2db@.service", "--stable-hash", "--ksm",
-                               "--fallback", "--help", "--", "/bin/a", NULL };
+        const char *argv[] = { g_getenv("MERGEMEM_RUN"), "--group=a\\x2db@.service", "--stable-hash",
+                               "--ksm", "--fallback", "--help", "--", "/bin/a", NULL };
         g_autofree char *out = NULL, *err = NULL;
         int status;
 

@@ -141,12 +141,12 @@ static void test_log(struct fixture *f, const void *unused)
         g_assert_cmpint(mm_target_new_from_pid(f->ctx, pid, 0, &target), ==, 0);
         g_assert_cmpint(kill(pid, SIGSTOP), ==, 0);
         /* Nothing can be had from a process that is stopped, and the reason is told. */
-        g_assert_cmpint(mm_target_ksm_register(target, (uintptr_t) f->memory, (uintptr_t) f->memory + N * PAGE,
-                                               NULL), ==, -EAGAIN);
+        g_assert_cmpint(mm_target_ksm_register(target, (uintptr_t) f->memory,
+                                               (uintptr_t) f->memory + N * PAGE, NULL), ==, -EAGAIN);
         g_assert_cmpuint(n, ==, 1);
         mm_ctx_set_log_fn(f->ctx, NULL, NULL);
-        g_assert_cmpint(mm_target_ksm_register(target, (uintptr_t) f->memory, (uintptr_t) f->memory + N * PAGE,
-                                               NULL), ==, -EAGAIN);
+        g_assert_cmpint(mm_target_ksm_register(target, (uintptr_t) f->memory,
+                                               (uintptr_t) f->memory + N * PAGE, NULL), ==, -EAGAIN);
         g_assert_cmpuint(n, ==, 1);
         mm_target_unref(target);
         child_kill(pid);

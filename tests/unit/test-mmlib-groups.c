@@ -45,8 +45,8 @@ static void setup(struct fixture *f, const void *unused)
         f->memory = memory_map(N);
         for (size_t i = 0; i < 3; i++) {
                 f->members[i].pid = child_start(i == 2 ? touch_as_nobody : touch_all, f->memory);
-                g_assert_cmpint(mm_target_new_from_pid(f->ctx, f->members[i].pid, 0, &f->members[i].target), ==,
-                                0);
+                g_assert_cmpint(mm_target_new_from_pid(f->ctx, f->members[i].pid, 0,
+                                                       &f->members[i].target), ==, 0);
         }
 }
 

@@ -69,7 +69,8 @@ static void from_the_manual(void) {
 
 /* The manual page's own program, built by the manual page. */
 static void program_of_the_manual(void) {
-        struct couple equal = couple_start(1000, 1000, SEED, SEED), differ = couple_start(1000, 1000, SEED, OTHER);
+        struct couple equal = couple_start(1000, 1000, SEED, SEED);
+        struct couple differ = couple_start(1000, 1000, SEED, OTHER);
 
         check_equal(couple_run(&equal, "./merge-two"), 0);
         check_equal(couple_shared(&equal), HELD);
@@ -192,7 +193,8 @@ static void chains(void) {
         check_equal(m_merge(pairs + 3 * HELD / 2, 3 * HELD / 2), 3 * HELD / 2);
         check_equal(couple_shared(&couples[0]), HELD);
         check_equal(couple_shared(&couples[1]), HELD);
-        check_equal(pages_shared(couples[0].peers[0].pid, couples[1].peers[0].pid, HELD_ADDRESS, HELD), HELD);
+        check_equal(pages_shared(couples[0].peers[0].pid, couples[1].peers[0].pid, HELD_ADDRESS, HELD),
+                    HELD);
         for (size_t i = 0; i < 2; i++) {
                 check_equal(couple_wrong(&couples[i], SEED, SEED), 0);
                 couple_end(&couples[i]);
@@ -227,7 +229,8 @@ static void users(void) {
 
 /* A page that was moved for nothing gets a frame of its own again. */
 static void nothing_in_vain(void) {
-        struct couple merged = couple_start(1000, 1001, SEED, SEED), other = couple_start(1002, 1002, SEED, 0);
+        struct couple merged = couple_start(1000, 1001, SEED, SEED);
+        struct couple other = couple_start(1002, 1002, SEED, 0);
         MEQUALPAIR pairs[HELD];
         MPAGEINFO infos[HELD];
 
@@ -253,7 +256,9 @@ static unsigned long hash_first_word(const void *addr, size_t size) {
 
 /* In the kernel or in the library, the values are the same; who computed them mergemod knows. */
 static void where_hashes_run(void) {
-        static const hash_function in_kernel[] = { m_hash_addrothalf, m_hash_const, m_hash_sample, m_hash_xxh64 };
+        static const hash_function in_kernel[] = {
+                m_hash_addrothalf, m_hash_const, m_hash_sample, m_hash_xxh64,
+        };
         static const hash_function in_library[] = { m_libhash_addrothalf, m_libhash_const, m_libhash_sample,
                                                     m_libhash_xxh64 };
         struct couple couple = couple_start(1000, 1000, SEED, SEED);
@@ -322,8 +327,8 @@ static void swapped(void) {
 
                 if (!with_module)
                         check_equal(rename(MERGEMOD_DEVICE, "/dev/mergemod-away"), 0);
-                check_equal(m_getpageinfos(pid, (void *)HELD_ADDRESS, (char *)HELD_ADDRESS + HELD * PAGE, infos,
-                                           HELD, NULL), HELD / 2);
+                check_equal(m_getpageinfos(pid, (void *)HELD_ADDRESS, (char *)HELD_ADDRESS + HELD * PAGE,
+                                           infos, HELD, NULL), HELD / 2);
                 check_equal(infos[0].v_addr, HELD_ADDRESS + HELD / 2 * PAGE);
                 for (size_t i = 0; i < HELD; i++)
                         infos[i] = (MPAGEINFO){ .v_addr = (void *)(HELD_ADDRESS + i * PAGE), .count = 7 };
@@ -371,13 +376,14 @@ static void huge(void) {
 
         for (size_t i = 0; i < 2; i++) {
                 peer_call(&peers[i], fill_huge, SEED);
-                check_equal(m_getpageinfos(peers[i].pid, HUGE_ADDRESS + 5 * PAGE, HUGE_ADDRESS + 2 * HUGE_PAGE,
-                                           infos[i], 4, NULL), 2);
+                check_equal(m_getpageinfos(peers[i].pid, HUGE_ADDRESS + 5 * PAGE,
+                                           HUGE_ADDRESS + 2 * HUGE_PAGE, infos[i], 4, NULL), 2);
                 check_equal(m_hashpages(peers[i].pid, infos[i], 2, NULL), 2);
                 for (size_t k = 0; k < 2; k++) {
                         check_equal(infos[i][k].v_addr, HUGE_ADDRESS + k * HUGE_PAGE);
                         check_equal(infos[i][k].p_addr,
-                                    page_frame(peers[i].pid, (uintptr_t)HUGE_ADDRESS + k * HUGE_PAGE) * PAGE);
+                                    page_frame(peers[i].pid,
+                                               (uintptr_t)HUGE_ADDRESS + k * HUGE_PAGE) * PAGE);
                         check_equal(infos[i][k].count, 1);
                         check_equal(infos[i][k].hash, infos[0][k].hash);
                 }
@@ -392,8 +398,8 @@ static void huge(void) {
         check_equal(pages_shared(peers[0].pid, peers[1].pid, (uintptr_t)HUGE_ADDRESS, 512), 512);
         /* The other is one page still. */
         for (size_t i = 0; i < 2; i++)
-                check_equal(m_getpageinfos(peers[i].pid, HUGE_ADDRESS + HUGE_PAGE, HUGE_ADDRESS + 2 * HUGE_PAGE,
-                                           infos[i], 4, NULL), 1);
+                check_equal(m_getpageinfos(peers[i].pid, HUGE_ADDRESS + HUGE_PAGE,
+                                           HUGE_ADDRESS + 2 * HUGE_PAGE, infos[i], 4, NULL), 1);
         check_equal(peer_call(&peers[0], wrong_huge, SEED), 0);
         check_equal(peer_call(&peers[1], wrong_huge, SEED), 1);
         peer_end(&peers[0]);
