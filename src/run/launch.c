@@ -10,7 +10,7 @@
 
 #define SET_MEMORY_MERGE 67 /* PR_SET_MEMORY_MERGE of newer headers */
 
-static int execute(const struct program *p, struct refusal *f)
+int launch_plain(const struct program *p, struct refusal *f)
 {
         (void) execv(p->path, p->argv);
         return refuse(f, -errno, "cannot execute %s: %m", p->path);
@@ -65,15 +65,15 @@ enum launch_result launch_with_layout(const struct launch *l, int *ret_error, st
                 trace_dismiss(tracer);
                 return LAUNCH_REFUSED;
         }
-        *ret_error = execute(l->program, f);
+        *ret_error = launch_plain(l->program, f);
         set_back(&o, s->personality);
         trace_reap(tracer);
         return LAUNCH_FAILED;
 }
 
-int launch_plain(const struct program *p, bool ksm, struct refusal *f)
+int launch_set_ksm(struct refusal *f)
 {
-        if (ksm && prctl(SET_MEMORY_MERGE, 1, 0, 0, 0) < 0)
+        if (prctl(SET_MEMORY_MERGE, 1, 0, 0, 0) < 0)
                 return refuse(f, -errno, "cannot have the memory of the program merged: %m");
-        return execute(p, f);
+        return 0;
 }

@@ -24,5 +24,8 @@ enum launch_result {
 /* With the layout. Returns only if this is still mergemem-run. */
 enum launch_result launch_with_layout(const struct launch *l, int *ret_error, struct refusal *f);
 
+/* Has the memory of this process merged, and of the program too since Linux 6.7. 0 or -errno and *@f. */
+int launch_set_ksm(struct refusal *f);
+
 /* As it is. Returns -errno and *@f. */
-int launch_plain(const struct program *p, bool ksm, struct refusal *f);
+int launch_plain(const struct program *p, struct refusal *f);

@@ -46,7 +46,14 @@ static int start_plain(struct start *s)
         struct refusal f;
         int r;
 
-        r = launch_plain(&s->program, s->options.ksm, &f);
+        if (s->options.ksm && launch_set_ksm(&f) < 0) {
+                if (!s->options.fallback) {
+                        log_error("mergemem-run: %s.", f.text);
+                        return EXIT_OURS;
+                }
+                log_warning("mergemem-run: %s.", f.text);
+        }
+        r = launch_plain(&s->program, &f);
         log_error("mergemem-run: %s.", f.text);
         return exec_status(r);
 }

@@ -6,6 +6,7 @@
 #include <linux/securebits.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "lib/procfs.h"
@@ -87,6 +88,19 @@ static pid_t read_tracer(void)
         return p.tracer;
 }
 
+/* unshare(2) with CLONE_NEWPID is for children only, and once the first of them has ended there can be no
+ * more. */
+static bool read_children_apart(void)
+{
+        struct stat own, children;
+
+        if (stat("/proc/self/ns/pid", &own) < 0)
+                return false;
+        /* Until there is a first one the file leads nowhere. */
+        return stat("/proc/self/ns/pid_for_children", &children) < 0 || own.st_dev != children.st_dev ||
+               own.st_ino != children.st_ino;
+}
+
 int situation_read(struct situation *ret)
 {
         struct situation s = {
@@ -106,6 +120,7 @@ int situation_read(struct situation *ret)
         if (r < 0)
                 return r;
         s.tracer = read_tracer();
+        s.children_apart = read_children_apart();
         s.randomize = read_setting("/proc/sys/kernel/randomize_va_space", SITUATION_RANDOM);
         s.legacy_layout = read_setting("/proc/sys/vm/legacy_va_layout", 0) != 0;
         s.yama = read_setting("/proc/sys/kernel/yama/ptrace_scope", 0);
@@ -128,6 +143,8 @@ int situation_judge(const struct situation *s, struct refusal *f)
         if (s->tracer != 0)
                 return refuse(f, -EPERM, "process %d traces mergemem-run, which has to be traced by itself: "
                               "let it trace the program once that runs", (int) s->tracer);
+        if (s->children_apart)
+                return refuse(f, -EOPNOTSUPP, "children of this process get into another PID namespace");
         /* The kernel would take this for a program that gains privileges, and that while it is traced. */
         if (s->ruid != s->euid || s->rgid != s->egid)
                 return refuse(f, -EPERM, "real and effective user or group differ");

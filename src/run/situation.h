@@ -27,6 +27,7 @@ struct situation {
         bool legacy_layout;    /* vm.legacy_va_layout */
         int yama;              /* kernel.yama.ptrace_scope, 0 without Yama */
         pid_t tracer;          /* 0: nobody */
+        bool children_apart;   /* the next child is the first process of another PID namespace */
         struct rlimit stack;
 };
 

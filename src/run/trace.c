@@ -11,11 +11,6 @@
 #include "run/trace-tracer.h"
 #include "shared/format.h"
 
-bool trace_is_possible(void)
-{
-        return true;
-}
-
 static int wait_for(pid_t tracer, int *ret_status)
 {
         while (waitpid(tracer, ret_status, __WALL) < 0)

@@ -28,9 +28,6 @@ struct trace_order {
         struct program_code code;
 };
 
-/* Where it is built at all. */
-bool trace_is_possible(void);
-
 /* Starts it. 0 and its pid: it traces this process and has tried all that it and this process will have
  * to do. Else -errno and *@f, and nothing has changed. */
 int trace_start(const struct trace_order *o, const struct situation *s, pid_t *ret, struct refusal *f);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <elf.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <pty.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -153,11 +155,27 @@ static void new_session(void *userdata)
         setsid();
 }
 
+/* A user with one of root's capabilities, as AmbientCapabilities= gives it. */
+static void become_capable(void *userdata)
+{
+        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {
+                [0] = { .permitted = 1 << CAP_NET_BIND_SERVICE, .inheritable = 1 << CAP_NET_BIND_SERVICE } };
+
+        prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
+        if (setresgid(UID_NOBODY, UID_NOBODY, UID_NOBODY) < 0 ||
+            setresuid(UID_NOBODY, UID_NOBODY, UID_NOBODY) < 0 || syscall(SYS_capset, &header, data) < 0 ||
+            prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0) < 0)
+                _exit(77);
+        g_setenv("XDG_RUNTIME_DIR", "/run/nobody", TRUE);
+}
+
 static void test_rest(void)
 {
         assert_alike(0, change_rest);
         assert_alike(UID_NOBODY, change_rest);
         assert_alike(0, new_session);
+        assert_alike(0, become_capable);
 }
 
 /* With a terminal of its own, in its foreground. */

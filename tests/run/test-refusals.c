@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/personality.h>
@@ -267,6 +268,12 @@ static void drop_capability(void *userdata)
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
+static void separate_children(void *userdata)
+{
+        no_leak_check();
+        (void) unshare(CLONE_NEWPID);
+}
+
 static void no_runtime_directory(void *userdata)
 {
         g_unsetenv("XDG_RUNTIME_DIR");
@@ -291,6 +298,7 @@ static void test_process(void)
         CASE(PROBE, .setup = split_user, .why = "effective user");
 #endif
         CASE(PROBE, .setup = drop_capability, .why = "capabilities");
+        CASE(PROBE, .setup = separate_children, .why = "PID namespace");
 }
 
 static void test_no_secret(void)

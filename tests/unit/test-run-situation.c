@@ -71,6 +71,9 @@ static void test_refusals(void)
         s.tracer = 4321;
         assert_refused(&s, "4321");
         s = usual;
+        s.children_apart = true;
+        assert_refused(&s, "PID namespace");
+        s = usual;
         s.euid = 1001;
         assert_refused(&s, "effective");
         s = usual;
