@@ -16,6 +16,7 @@ ITEM_BYTES = 64
 SCANS_MIN = 3   # the first may have begun before
 SCANS_MAX = 10
 SCAN_SEC = 120
+CLEAR_SEC = 5
 
 
 def read(name):
@@ -60,7 +61,8 @@ class Ksm:
     def clear(self):
         """Has ksmd forget processes that have ended, which it does only as it scans, and stops it."""
         self._flat_out()
-        self._scan(1)
+        # It does not scan where there is nobody to scan.
+        self._scan(1, CLEAR_SEC)
         write("run", 0)
         self._shared = int(read("pages_shared"))
 
@@ -72,24 +74,26 @@ class Ksm:
         write("run", 1)
 
     @staticmethod
-    def _scan(n):
+    def _scan(n, seconds):
+        """Whether ksmd has scanned all memory so often within so many seconds."""
         wanted = int(read("full_scans")) + n
-        deadline = time.monotonic() + SCAN_SEC
+        deadline = time.monotonic() + seconds
         while int(read("full_scans")) < wanted:
             if time.monotonic() > deadline:
-                raise RuntimeError(f"ksmd has not scanned all memory {n} times within {SCAN_SEC} s")
+                return False
             time.sleep(0.02)
+        return True
 
     def merge(self):
         """Has ksmd look at all that is registered until it finds hardly more; how often it did."""
         self._flat_out()
-        self._scan(SCANS_MIN)
-        scans, sharing = SCANS_MIN, int(read("pages_sharing"))
+        scans, sharing = 0, 0
         while scans < SCANS_MAX:
-            self._scan(1)
+            if not self._scan(1, SCAN_SEC):
+                raise RuntimeError(f"ksmd has not scanned all memory within {SCAN_SEC} s")
             scans += 1
             last, sharing = sharing, int(read("pages_sharing"))
-            if sharing <= last * 1.01:
+            if scans > SCANS_MIN and sharing <= last * 1.01:
                 break
         write("run", 0)
         return scans

@@ -31,6 +31,8 @@ def one_fleet(result):
         print(f"{mode['label']:23}{mib(private):>8}{mib(duplicates):>8}{share(percent(duplicates, private)):>7}"
               f"{mib(saved):>8}{share(percent(saved, private)):>7}"
               f"{share(percent(mode['saved_later_bytes'], private)):>7}{mib(cgroup):>10}")
+        if "service_private_bytes" in mode:
+            print(f"  mergememd itself takes {mib(mode['service_private_bytes'])} MiB")
     for line in promises(result):
         print(line)
 
