@@ -34,16 +34,22 @@ def write(name, value):
         file.write(str(value))
 
 
+def locked(path, why):
+    """The open file, which is locked until it is closed. @why: to wait, for people."""
+    file = open(path, "w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"fleet: {why}: waiting for it", file=sys.stderr)
+        fcntl.flock(file, fcntl.LOCK_EX)
+    return file
+
+
 class Ksm:
     """KSM for ourselves. At the end it is as it was."""
 
     def __enter__(self):
-        self._lock = open(LOCK, "w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("fleet: a test runs on this machine, whose KSM is one: waiting for it", file=sys.stderr)
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._lock = locked(LOCK, "a test runs on this machine, whose KSM is one")
         self._before = {name: read(name) for name in KNOBS}
         if self._before["run"] is None:
             raise RuntimeError("this kernel has no KSM")

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Workers of one program: each started afresh, all as one user that nobody else is, each in its cgroup."""
 
+import contextlib
 import ctypes
+import http.client
 import os
 import random
 import signal
@@ -103,7 +105,8 @@ class Workers:
         while any([process.poll() is None for process in self._processes]) or pids_of(self._uid):
             if time.monotonic() > deadline:
                 for pid in pids_of(self._uid):
-                    os.kill(pid, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
             time.sleep(0.05)
         self._processes.clear()
         self._cgroup.clear()
@@ -146,7 +149,7 @@ class Workers:
         for number, (connection, source) in enumerate(zip(self._connections, self._randoms)):
             try:
                 self._runtime.ask(connection, n, source)
-            except OSError as error:
+            except (OSError, http.client.HTTPException) as error:
                 raise RuntimeError(f"worker {number} did not answer: {error}\n{self._log(number)}") from error
 
     def _log(self, number):
