@@ -41,6 +41,7 @@ struct start {
         bool has_secret;
 };
 
+/* As all below it returns only while there is no program in place of this: the exit status. */
 static int start_plain(struct start *s)
 {
         struct refusal f;
@@ -93,7 +94,6 @@ static void say(const struct start *s, bool layout, FILE *out)
         fflush(out);
 }
 
-/* Does not return to the caller's caller if all goes well. */
 static int start_with_layout(struct start *s)
 {
         struct launch l = {
