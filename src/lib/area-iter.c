@@ -14,6 +14,11 @@ _public_ int mm_area_iter_new(struct mm_target *t, struct mm_area_iter **ret)
         struct mm_area_iter *iter;
         int r;
 
+        if (!t->ctx->elf_cache) {
+                r = mm_elf_cache_new(&t->ctx->elf_cache);
+                if (r < 0)
+                        return r;
+        }
         iter = calloc(1, sizeof(*iter));
         if (!iter)
                 return -ENOMEM;

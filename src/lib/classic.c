@@ -28,7 +28,7 @@ int mm_classic_open(struct mm_ctx **ret)
         if (r < 0 && r != -ENOPKG && r != -EPERM)
                 return r;
         /* Without mergemod it takes both. */
-        if (r < 0 && (ctx->zero_frame == 0 || ctx->kpage.count_fd < 0))
+        if (r < 0 && (mm_ctx_zero_frame(ctx) == 0 || ctx->kpage.count_fd < 0))
                 return faccessat(ctx->proc_fd, "kpagecount", F_OK, 0) < 0 ||
                                        faccessat(ctx->proc_fd, "self/pagemap", F_OK, 0) < 0 ?
                                -ENOPKG :
@@ -43,7 +43,7 @@ int mm_classic_open_target(pid_t pid, struct mm_target **ret)
         int r;
 
         r = mm_classic_open(&ctx);
-        return r < 0 ? r : mm_target_new_from_pid(ctx, pid, 0, ret);
+        return r < 0 ? r : mm_target_new_briefly(ctx, pid, ret);
 }
 
 /* Page infos of whole pages. *@ret_next: the first page not examined, 0 if there is none. */

@@ -26,7 +26,6 @@ static struct mm_ctx *ctx_free(struct mm_ctx *ctx)
 _public_ int mm_ctx_new(struct mm_ctx **ret)
 {
         _cleanup_(mm_ctx_unrefp) struct mm_ctx *ctx = NULL;
-        int r;
 
         if (sysconf(_SC_PAGESIZE) != MM_PAGE_SIZE)
                 return -EOPNOTSUPP;
@@ -34,14 +33,10 @@ _public_ int mm_ctx_new(struct mm_ctx **ret)
         if (!ctx)
                 return -ENOMEM;
         *ctx = (struct mm_ctx) { .n_ref = 1, .proc_fd = -EBADF, .kpage = { -EBADF, -EBADF } };
-        r = mm_elf_cache_new(&ctx->elf_cache);
-        if (r < 0)
-                return r;
         ctx->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (ctx->proc_fd < 0)
                 return -errno;
         mm_kpage_open(ctx->proc_fd, &ctx->kpage);
-        ctx->zero_frame = mm_zero_frame();
         *ret = TAKE_PTR(ctx);
         return 0;
 }
@@ -115,6 +110,14 @@ _public_ int mm_ctx_check_module(struct mm_ctx *ctx)
         struct mm_device *device;
 
         return mm_ctx_device(ctx, &device);
+}
+
+uint64_t mm_ctx_zero_frame(struct mm_ctx *ctx)
+{
+        if (!ctx->zero_frame_known)
+                ctx->zero_frame = mm_zero_frame();
+        ctx->zero_frame_known = true;
+        return ctx->zero_frame;
 }
 
 int mm_ctx_buffer(struct mm_ctx *ctx, size_t size, uint8_t **ret)

@@ -16,8 +16,9 @@ struct mm_ctx {
         int proc_fd;
         struct mm_device *device; /* NULL: not needed yet, or not there */
         struct mm_kpage kpage;
-        uint64_t zero_frame; /* 0: we are not told of frames */
-        struct mm_elf_cache *elf_cache;
+        uint64_t zero_frame; /* see mm_ctx_zero_frame() */
+        bool zero_frame_known;
+        struct mm_elf_cache *elf_cache; /* NULL: not needed yet */
         struct mm_target *targets; /* all there are, linked; not owned */
         mm_log_fn log_fn;
         void *log_userdata;
@@ -29,6 +30,9 @@ DEFINE_CLEANUP_FUNC(struct mm_ctx *, mm_ctx_unref)
 
 /* mergemod. 0, or as mm_ctx_check_module(). */
 int mm_ctx_device(struct mm_ctx *ctx, struct mm_device **ret);
+
+/* The frame of the kernel's page of zeros; 0: we are not told of frames. */
+uint64_t mm_ctx_zero_frame(struct mm_ctx *ctx);
 
 /* Room for @size bytes, page-aligned, valid until the next call. 0 or -ENOMEM. */
 int mm_ctx_buffer(struct mm_ctx *ctx, size_t size, uint8_t **ret);

@@ -30,31 +30,35 @@ static uint32_t flags_of(const struct mm_hash *hash)
         }
 }
 
-static struct mm_page_info from_module(const struct mm_ctx *ctx, const struct mergemod_page *page)
+static uint32_t info_flags(uint32_t flags)
 {
-        struct mm_page_info info = {
-                .address = page->address,
-                .frame = page->frame,
-                .hash = page->hash,
-                .count = MAX(page->status, 1),
-                .size = MM_PAGE_SIZE,
-        };
+        uint32_t info = 0;
 
-        if (page->status < 0 || page->flags & REFUSED)
-                return (struct mm_page_info) { .address = page->address, .status = -ENODATA };
-        if (page->flags & MERGEMOD_PAGE_ZERO) {
-                info.frame = ctx->zero_frame;
-                info.count = ZERO_COUNT;
-                info.flags = MM_PAGE_INFO_ZERO;
-                return info;
-        }
-        if (page->flags & MERGEMOD_PAGE_MERGED)
-                info.flags |= MM_PAGE_INFO_MERGED;
-        if (page->flags & MERGEMOD_PAGE_KSM)
-                info.flags |= MM_PAGE_INFO_KSM;
-        if (page->flags & MERGEMOD_PAGE_HUGE)
-                info.flags |= MM_PAGE_INFO_HUGE;
+        if (flags & MERGEMOD_PAGE_MERGED)
+                info |= MM_PAGE_INFO_MERGED;
+        if (flags & MERGEMOD_PAGE_KSM)
+                info |= MM_PAGE_INFO_KSM;
+        if (flags & MERGEMOD_PAGE_HUGE)
+                info |= MM_PAGE_INFO_HUGE;
         return info;
+}
+
+/* All but the address and the hash. False if it is none that could be merged. */
+static bool take(struct mm_ctx *ctx, const struct mergemod_page *found, struct mm_page_info *page)
+{
+        bool there = found->status >= 0 && !(found->flags & REFUSED);
+
+        page->frame = there ? found->frame : 0;
+        page->count = there ? (uint64_t) MAX(found->status, 1) : 0;
+        page->size = there ? MM_PAGE_SIZE : 0;
+        page->flags = there ? info_flags(found->flags) : 0;
+        page->status = there ? 0 : -ENODATA;
+        if (there && found->flags & MERGEMOD_PAGE_ZERO) {
+                page->frame = mm_ctx_zero_frame(ctx);
+                page->count = ZERO_COUNT;
+                page->flags = MM_PAGE_INFO_ZERO;
+        }
+        return there;
 }
 
 static int list(struct mm_device *device, uint32_t target, void *argument)
@@ -92,8 +96,9 @@ ssize_t mm_look_list_module(struct mm_target *t, uint64_t *at, uint64_t end, con
         if (r < 0)
                 return r;
         for (size_t i = 0; i < call.n; i++) {
-                pages[n] = from_module(t->ctx, &found[i]);
-                n += pages[n].status == 0;
+                pages[n].address = found[i].address;
+                pages[n].hash = call.hashed ? found[i].hash : 0;
+                n += take(t->ctx, &found[i], &pages[n]);
         }
         return (ssize_t) n;
 }
@@ -122,14 +127,16 @@ int mm_look_at_module(struct mm_target *t, const struct mm_hash *hash, struct mm
                 .pages = found,
                 .n = n,
         };
+        bool hashed = mm_look_kind_is_known(hash);
         int r;
 
         for (size_t i = 0; i < n; i++)
-                found[i] = (struct mergemod_page) { .address = pages[i].address };
+                found[i].address = pages[i].address & ~(uint64_t) (MM_PAGE_SIZE - 1);
         r = mm_target_call(t, look, &call);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < n; i++)
-                pages[i] = from_module(t->ctx, &found[i]);
+                if (take(t->ctx, &found[i], &pages[i]) && hashed)
+                        pages[i].hash = found[i].hash;
         return 0;
 }

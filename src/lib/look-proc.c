@@ -8,12 +8,12 @@
 #define ZERO_COUNT 2U
 
 /* A page in an anonymous area, without what only its frame tells. */
-static struct mm_page_info from_pagemap(const struct mm_ctx *ctx, const struct mm_page *page)
+static struct mm_page_info from_pagemap(struct mm_ctx *ctx, const struct mm_page *page)
 {
         struct mm_page_info info = { .address = page->address, .frame = page->frame, .size = MM_PAGE_SIZE };
 
         if (page->flags & MM_PAGE_ZERO) {
-                info.frame = ctx->zero_frame;
+                info.frame = mm_ctx_zero_frame(ctx);
                 info.count = ZERO_COUNT;
                 info.flags = MM_PAGE_INFO_ZERO;
                 return info;
@@ -38,10 +38,10 @@ static bool wants_flags(const struct mm_page_info *page)
                (page->count == 0 || is_aligned(page));
 }
 
-static void take_flags(const struct mm_ctx *ctx, struct mm_page_info *page, uint64_t word)
+static void take_flags(struct mm_ctx *ctx, struct mm_page_info *page, uint64_t word)
 {
         if (word & (UINT64_C(1) << KPF_ZERO_PAGE)) {
-                page->frame = ctx->zero_frame;
+                page->frame = mm_ctx_zero_frame(ctx);
                 page->count = ZERO_COUNT;
                 page->flags = MM_PAGE_INFO_ZERO;
                 return;
@@ -58,7 +58,7 @@ static bool wants_count(const struct mm_page_info *page)
 }
 
 /* One that was just mapped may have been given up since. */
-static void take_count(const struct mm_ctx *ctx, struct mm_page_info *page, uint64_t word)
+static void take_count(struct mm_ctx *ctx, struct mm_page_info *page, uint64_t word)
 {
         page->count = MAX(word, UINT64_C(1));
 }
@@ -66,9 +66,9 @@ static void take_count(const struct mm_ctx *ctx, struct mm_page_info *page, uint
 typedef ssize_t (*read_words_t)(const struct mm_kpage *kpage, uint64_t frame, uint64_t *words, size_t n);
 
 /* Reads a word for the frame of each page that wants one, for neighbours at once. */
-static void look_up(const struct mm_ctx *ctx, struct mm_page_info *pages, size_t n, read_words_t read_words,
+static void look_up(struct mm_ctx *ctx, struct mm_page_info *pages, size_t n, read_words_t read_words,
                     bool (*wants)(const struct mm_page_info *),
-                    void (*take)(const struct mm_ctx *, struct mm_page_info *, uint64_t))
+                    void (*take)(struct mm_ctx *, struct mm_page_info *, uint64_t))
 {
         uint64_t words[MM_HUGE_PARTS];
 
@@ -87,14 +87,14 @@ static void look_up(const struct mm_ctx *ctx, struct mm_page_info *pages, size_t
         }
 }
 
-static void look_up_frames(const struct mm_ctx *ctx, struct mm_page_info *pages, size_t n)
+static void look_up_frames(struct mm_ctx *ctx, struct mm_page_info *pages, size_t n)
 {
         look_up(ctx, pages, n, mm_kpage_flags, wants_flags, take_flags);
         look_up(ctx, pages, n, mm_kpage_counts, wants_count, take_count);
 }
 
 struct found {
-        const struct mm_ctx *ctx;
+        struct mm_ctx *ctx;
         struct mm_page_info *pages;
         size_t n, max;
         uint64_t next;
@@ -135,7 +135,8 @@ static int hash_run(struct mm_target *t, const struct mm_hash *hash, struct mm_p
         size_t i = 0;
 
         while (i < n) {
-                ssize_t size = pread(t->mem_fd, buffer, (n - i) * MM_PAGE_SIZE, (off_t) pages[i].address);
+                ssize_t size = pread(t->mem_fd, buffer, (n - i) * MM_PAGE_SIZE,
+                                     (off_t) mm_look_start(&pages[i]));
                 size_t n_read = size > 0 ? (size_t) size / MM_PAGE_SIZE : 0;
 
                 if (size == 0)
@@ -209,30 +210,38 @@ static bool in_span(const struct mm_target *t, uint64_t address)
 /* Pages at neighbouring addresses. */
 static int look_at_run(struct mm_target *t, struct mm_page_info *pages, size_t n)
 {
-        uint64_t words[MM_HUGE_PARTS];
+        static const struct mm_page_info not_there = { .status = -ENODATA };
+        uint64_t words[MM_HUGE_PARTS], zero_frame = mm_ctx_zero_frame(t->ctx);
         ssize_t n_words;
 
         n_words = mm_pagemap_read(t->pagemap, pages[0].address, words, n);
         if (n_words < 0)
                 return (int) n_words;
         for (size_t i = 0; i < n; i++) {
+                uint64_t address = pages[i].address, hash = pages[i].hash;
                 struct mm_page page;
 
-                page = mm_pagemap_decode((ssize_t) i < n_words ? words[i] : 0, pages[i].address,
-                                         t->ctx->zero_frame);
-                pages[i] = from_pagemap(t->ctx, &page);
-                if (!(page.flags & MM_PAGE_PRESENT))
-                        pages[i].status = -ENODATA;
+                page = mm_pagemap_decode((ssize_t) i < n_words ? words[i] : 0, address, zero_frame);
+                pages[i] = page.flags & MM_PAGE_PRESENT ? from_pagemap(t->ctx, &page) : not_there;
+                pages[i].address = address;
+                pages[i].hash = hash;
         }
         return 0;
 }
 
 int mm_look_at_proc(struct mm_target *t, const struct mm_hash *hash, struct mm_page_info *pages, size_t n)
 {
+        struct mm_page_info not_there = { .status = -ENODATA };
         int r = 0;
 
-        for (size_t i = 0; i < n; i++)
-                pages[i].status = in_span(t, pages[i].address) ? 0 : -ENODATA;
+        for (size_t i = 0; i < n; i++) {
+                not_there.address = pages[i].address;
+                not_there.hash = pages[i].hash;
+                if (in_span(t, pages[i].address))
+                        pages[i].status = 0;
+                else
+                        pages[i] = not_there;
+        }
         for (size_t i = 0, next; i < n && r >= 0; i = next) {
                 next = i + 1;
                 if (pages[i].status < 0)

@@ -19,7 +19,7 @@ int mm_look_by_module(struct mm_target *t)
         return (mm_device_features(device) & MERGEMOD_FEATURE_HASHES) != 0;
 }
 
-int mm_look_prepare(struct mm_target *t)
+int mm_look_prepare(struct mm_target *t, bool for_list)
 {
         int r, by_module;
 
@@ -30,6 +30,8 @@ int mm_look_prepare(struct mm_target *t)
         by_module = mm_look_by_module(t);
         if (by_module < 0)
                 return by_module;
+        if (by_module && !for_list)
+                return 0;
         r = by_module ? 0 : mm_target_open_memory(t);
         /* What is refused mergemod says itself. */
         return r < 0 ? r : mm_target_read_spans(t, !by_module);
@@ -93,7 +95,7 @@ static int apply_run(struct mm_target *t, const struct mm_hash *hash, struct mm_
 
                 for (size_t k = i; k < n; k++)
                         wanted += pages[k].size;
-                n_read = pread(t->mem_fd, buffer, wanted, (off_t) pages[i].address);
+                n_read = pread(t->mem_fd, buffer, wanted, (off_t) mm_look_start(&pages[i]));
                 if (n_read == 0)
                         return -ESRCH;
                 if (n_read < 0 && errno != EIO && errno != EFAULT)
@@ -124,7 +126,7 @@ int mm_look_apply(struct mm_target *t, const struct mm_hash *hash, struct mm_pag
                 if (pages[i].status < 0)
                         continue;
                 for (; next < n && pages[next].status == 0 && size + pages[next].size <= MM_CTX_BUFFER &&
-                       pages[next].address == pages[next - 1].address + pages[next - 1].size;
+                       mm_look_start(&pages[next]) == mm_look_start(&pages[next - 1]) + pages[next - 1].size;
                      next++)
                         size += pages[next].size;
                 r = mm_ctx_buffer(t->ctx, MAX(size, MM_CTX_BUFFER), &buffer);

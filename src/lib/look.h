@@ -19,8 +19,8 @@ struct mm_look {
 };
 
 /* To be called before the others, and again when memory may have changed: opens what is needed, reads the
- * spans. 0 or -errno. */
-int mm_look_prepare(struct mm_target *t);
+ * spans where they are; mm_look_at() needs none from mergemod. 0 or -errno. */
+int mm_look_prepare(struct mm_target *t, bool for_list);
 
 /* 1 if mergemod is asked, 0 if it is not there or not for us, -errno. */
 int mm_look_by_module(struct mm_target *t);
@@ -31,9 +31,15 @@ int mm_look_by_module(struct mm_target *t);
 ssize_t mm_look_list(struct mm_target *t, uint64_t *at, uint64_t end, const struct mm_hash *hash,
                      struct mm_page_info *pages);
 
-/* Looks at the addresses in @pages, at most MM_LOOK_PAGES: those without a page that could be merged get
- * -ENODATA. Without mergemod it relies on the spans. 0 or -errno. */
+/* Looks at the pages that contain the addresses in @pages, at most MM_LOOK_PAGES: where there is none that
+ * could be merged the status is -ENODATA. Addresses stay, and hashes if none is asked for. 0 or -errno. */
 int mm_look_at(struct mm_target *t, const struct mm_hash *hash, struct mm_page_info *pages, size_t n);
+
+/* Where the page begins, whose address may be any in it. */
+static inline uint64_t mm_look_start(const struct mm_page_info *page)
+{
+        return page->address - (page->address & (page->size - 1));
+}
 
 /* Has the caller's function hash pages of any size. What has gone meanwhile gets -ENODATA. 0 or -errno. */
 int mm_look_apply(struct mm_target *t, const struct mm_hash *hash, struct mm_page_info *pages, size_t n);

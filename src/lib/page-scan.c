@@ -83,7 +83,7 @@ _public_ ssize_t mm_target_scan(struct mm_target *t, uint64_t *start, uint64_t e
         if ((*start | end) % MM_PAGE_SIZE != 0 || *start > end || n == 0 || n > SSIZE_MAX || !is_valid(hash))
                 return -EINVAL;
         if (!t->spans || t->spans_next != *start) {
-                r = mm_look_prepare(t);
+                r = mm_look_prepare(t, true);
                 if (r < 0)
                         return r;
         }
@@ -135,58 +135,45 @@ static int look_around(struct mm_target *t, const struct mm_hash *hash, struct p
                         return r;
                 place->known = true;
         }
-        if (place->is_huge)
+        if (place->is_huge) {
+                uint64_t address = page->address, content = page->hash;
+
                 *page = place->page;
-        else
+                page->address = address;
+                if (!mm_look_kind_is_known(hash))
+                        page->hash = content;
+        } else
                 page->flags &= ~MM_PAGE_INFO_HUGE;
         return 0;
 }
 
-static int look(struct mm_target *t, const struct mm_hash *hash, const struct mm_page_info *pages, size_t n,
-                struct mm_page_info *found)
+static int look(struct mm_target *t, const struct mm_hash *hash, struct mm_page_info *pages, size_t n)
 {
         struct place place = {};
         int r;
 
-        for (size_t i = 0; i < n; i++)
-                found[i] = (struct mm_page_info) {
-                        .address = pages[i].address - pages[i].address % MM_PAGE_SIZE,
-                };
-        r = mm_look_at(t, hash, found, n);
+        r = mm_look_at(t, hash, pages, n);
         for (size_t i = 0; i < n && r >= 0; i++)
-                if (found[i].status == 0 && found[i].flags & MM_PAGE_INFO_HUGE)
-                        r = look_around(t, hash, &place, &found[i]);
-        return r < 0 ? r : mm_look_apply(t, hash, found, n);
+                if (pages[i].flags & MM_PAGE_INFO_HUGE)
+                        r = look_around(t, hash, &place, &pages[i]);
+        return r < 0 ? r : mm_look_apply(t, hash, pages, n);
 }
 
 _public_ ssize_t mm_target_look(struct mm_target *t, const struct mm_hash *hash, struct mm_page_info *pages,
                                 size_t n)
 {
-        struct mm_page_info *found;
         size_t n_there = 0;
         int r;
 
         if (n > SSIZE_MAX || !is_valid(hash))
                 return -EINVAL;
+        r = mm_look_prepare(t, false);
         t->spans_next = UINT64_MAX;
-        r = mm_look_prepare(t);
-        if (r < 0)
-                return r;
-        found = t->ctx->look->found;
-        for (size_t i = 0, n_batch; i < n; i += n_batch) {
+        for (size_t i = 0, n_batch; i < n && r >= 0; i += n_batch) {
                 n_batch = MIN(n - i, (size_t) MM_LOOK_PAGES);
-                r = look(t, hash, pages + i, n_batch, found);
-                if (r < 0)
-                        return r;
-                for (size_t k = 0; k < n_batch; k++) {
-                        uint64_t address = pages[i + k].address, content = pages[i + k].hash;
-
-                        pages[i + k] = found[k];
-                        pages[i + k].address = address;
-                        if (found[k].status < 0 || !hash || hash->kind == MM_HASH_NONE)
-                                pages[i + k].hash = content;
-                        n_there += found[k].status == 0;
-                }
+                r = look(t, hash, pages + i, n_batch);
+                for (size_t k = i; k < i + n_batch; k++)
+                        n_there += pages[k].status == 0;
         }
-        return (ssize_t) n_there;
+        return r < 0 ? r : (ssize_t) n_there;
 }

@@ -316,7 +316,8 @@ static int read_all(struct mm_process *p)
         return p->kernel_thread ? 0 : read_exe(p);
 }
 
-int mm_process_open(int proc_fd, pid_t pid, bool want_pidfd, struct mm_process *ret)
+static int process_open(int proc_fd, pid_t pid, bool want_pidfd, int (*read)(struct mm_process *p),
+                        struct mm_process *ret)
 {
         _cleanup_(mm_process_done) struct mm_process p = MM_PROCESS_NULL;
         char name[sizeof("2147483647")];
@@ -338,13 +339,23 @@ int mm_process_open(int proc_fd, pid_t pid, bool want_pidfd, struct mm_process *
                 if (p.pid_fd < 0) /* the number of a thread that leads no process */
                         return errno == EINVAL || errno == ENOENT ? -ESRCH : -errno;
         }
-        r = read_all(&p);
+        r = read(&p);
         if (r < 0)
                 return r;
 
         *ret = p;
         p = MM_PROCESS_NULL;
         return 0;
+}
+
+int mm_process_open(int proc_fd, pid_t pid, bool want_pidfd, struct mm_process *ret)
+{
+        return process_open(proc_fd, pid, want_pidfd, read_all, ret);
+}
+
+int mm_process_open_briefly(int proc_fd, pid_t pid, struct mm_process *ret)
+{
+        return process_open(proc_fd, pid, true, read_stat, ret);
 }
 
 void mm_process_done(struct mm_process *p)

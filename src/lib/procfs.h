@@ -63,6 +63,10 @@ struct mm_process {
  * meanwhile or is a zombie; -EINVAL if @pid < 1 or a file is malformed; -EACCES, -EMFILE, -ENOMEM, ... */
 int mm_process_open(int proc_fd, pid_t pid, bool want_pidfd, struct mm_process *ret);
 
+/* The same, but only pid, file descriptors, the pidfd among them, and what stat says: for who only wants the
+ * memory. */
+int mm_process_open_briefly(int proc_fd, pid_t pid, struct mm_process *ret);
+
 /* Closes and frees all that @p owns and leaves it empty. Takes NULL and half-built ones. */
 void mm_process_done(struct mm_process *p);
 

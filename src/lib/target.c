@@ -13,7 +13,8 @@
 /* In areas with these mergemod merges nothing. */
 #define REFUSED (MM_VM_PRIVATE | MM_VM_SPECIAL | MM_VM_MERGEABLE)
 
-static int target_new(struct mm_ctx *ctx, pid_t pid, uint64_t start_ticks, struct mm_target **ret)
+static int target_new(struct mm_ctx *ctx, pid_t pid, uint64_t start_ticks, bool briefly,
+                      struct mm_target **ret)
 {
         _cleanup_(mm_target_unrefp) struct mm_target *t = NULL;
         int r;
@@ -29,7 +30,10 @@ static int target_new(struct mm_ctx *ctx, pid_t pid, uint64_t start_ticks, struc
                 .mem_fd = -EBADF,
         };
         ctx->targets = t;
-        r = mm_process_open(ctx->proc_fd, pid, true, &t->process);
+        if (briefly)
+                r = mm_process_open_briefly(ctx->proc_fd, pid, &t->process);
+        else
+                r = mm_process_open(ctx->proc_fd, pid, true, &t->process);
         if (r < 0)
                 return r;
         if (t->process.kernel_thread || (start_ticks > 0 && t->process.start_ticks != start_ticks))
@@ -41,7 +45,12 @@ static int target_new(struct mm_ctx *ctx, pid_t pid, uint64_t start_ticks, struc
 _public_ int mm_target_new_from_pid(struct mm_ctx *ctx, pid_t pid, uint64_t start_ticks,
                                     struct mm_target **ret)
 {
-        return target_new(ctx, pid, start_ticks, ret);
+        return target_new(ctx, pid, start_ticks, false, ret);
+}
+
+int mm_target_new_briefly(struct mm_ctx *ctx, pid_t pid, struct mm_target **ret)
+{
+        return target_new(ctx, pid, 0, true, ret);
 }
 
 static int parse_fdinfo(const char *text, size_t size, pid_t *ret)
@@ -87,7 +96,7 @@ _public_ int mm_target_new_from_pidfd(struct mm_ctx *ctx, int pidfd, struct mm_t
         r = pid_of(ctx, pidfd, &pid);
         if (r < 0)
                 return r;
-        r = target_new(ctx, pid, 0, &t);
+        r = target_new(ctx, pid, 0, false, &t);
         if (r < 0)
                 return r;
         /* While it lives the number is its own. */

@@ -29,6 +29,9 @@ struct mm_target {
 };
 DEFINE_CLEANUP_FUNC(struct mm_target *, mm_target_unref)
 
+/* A target of which nothing is wanted but its memory: no user, program or domain is known. */
+int mm_target_new_briefly(struct mm_ctx *ctx, pid_t pid, struct mm_target **ret);
+
 /* Opens pagemap and mem. 0, -ESRCH, -EACCES, ... */
 int mm_target_open_memory(struct mm_target *t);
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "mmlib-pairs.h"
 
+#include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 
 #include "case.h"
@@ -64,4 +66,14 @@ int couple_run(const struct couple *couple, const char *program) {
         status = system(command);
         check(WIFEXITED(status));
         return WEXITSTATUS(status);
+}
+
+void module_hide(void) {
+        check_equal(unshare(CLONE_NEWNS), 0);
+        check_equal(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+        check_equal(mount("none", "/dev", "tmpfs", 0, NULL), 0);
+}
+
+void module_show(void) {
+        check_equal(umount("/dev"), 0);
 }

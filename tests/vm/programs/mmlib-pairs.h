@@ -27,3 +27,7 @@ void held_infos(pid_t pid, MPAGEINFO *infos);
 
 /* A program with the pids of both as arguments. Its exit status. */
 int couple_run(const struct couple *couple, const char *program);
+
+/* This process does not see mergemod's device, nor any other, until module_show(). */
+void module_hide(void);
+void module_show(void);

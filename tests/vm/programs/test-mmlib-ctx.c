@@ -87,8 +87,9 @@ static void groups(void) {
         check_equal(couple_shared(&s.couple), HELD);
         check_equal(mm_ctx_get_stats(s.ctx, &after), 0);
         check_equal(after.merged - before.merged, 2 * HELD);
-        check_equal(after.frames - before.frames, HELD);
-        check_equal(after.mappings - before.mappings, 2 * HELD);
+        /* Those of processes that have ended go in their own time. */
+        check_at_least(after.frames, HELD);
+        check_at_least(after.mappings, 2 * HELD);
         check_at_least(after.frames_max, after.frames);
         /* What was planned is done. */
         check_equal(mm_groups_merge(groups, &result), 0);
@@ -141,6 +142,18 @@ static void statuses(void) {
         session_end(&s);
 }
 
+static void same_pages(const struct mm_page_info *a, const struct mm_page_info *b) {
+        for (size_t i = 0; i < HELD; i++) {
+                check_equal(a[i].address, b[i].address);
+                check_equal(a[i].frame, b[i].frame);
+                check_equal(a[i].hash, b[i].hash);
+                check_equal(a[i].count, b[i].count);
+                check_equal(a[i].size, b[i].size);
+                check_equal(a[i].flags, b[i].flags);
+                check_equal(a[i].status, b[i].status);
+        }
+}
+
 /* What mergemod says of pages is what the kernel's own files say. */
 static void two_sources(void) {
         struct session s = session_start(1000, 1000, SEED, 0);
@@ -152,7 +165,7 @@ static void two_sources(void) {
         struct mm_target *target;
         struct mm_ctx *without;
 
-        check_equal(rename("/dev/mergemod", "/dev/mergemod-away"), 0);
+        module_hide();
         check_equal(mm_ctx_new(&without), 0);
         check_equal(mm_ctx_check_module(without), -ENOPKG);
         for (size_t i = 0; i < 2; i++) {
@@ -165,14 +178,14 @@ static void two_sources(void) {
                                                            pages[way], HELD), HELD);
                                 check_equal(at, END);
                         }
-                        check_equal(memcmp(pages[0], pages[1], sizeof(pages[0])), 0);
+                        same_pages(pages[0], pages[1]);
                         check_equal(mm_target_look(s.targets[i], &hashes[k], pages[0], HELD), HELD);
-                        check_equal(memcmp(pages[0], pages[1], sizeof(pages[0])), 0);
+                        same_pages(pages[0], pages[1]);
                 }
                 mm_target_unref(target);
         }
         mm_ctx_unref(without);
-        check_equal(rename("/dev/mergemod-away", "/dev/mergemod"), 0);
+        module_show();
         session_end(&s);
 }
 
@@ -187,7 +200,7 @@ static void flags(void) {
 
         fill_pages(&s, pages);
         check_equal(mm_ctx_merge(s.ctx, NULL, pages, 2 * HELD, NULL), 0);
-        check_equal(rename("/dev/mergemod", "/dev/mergemod-away"), 0);
+        module_hide();
         check_equal(mm_ctx_new(&without), 0);
         check_equal(mm_target_new_from_pid(without, s.couple.peers[0].pid, 0, &target), 0);
         for (size_t way = 0; way < 2; way++) {
@@ -201,7 +214,7 @@ static void flags(void) {
         }
         mm_target_unref(target);
         mm_ctx_unref(without);
-        check_equal(rename("/dev/mergemod-away", "/dev/mergemod"), 0);
+        module_show();
         session_end(&s);
 }
 

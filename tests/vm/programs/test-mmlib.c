@@ -326,7 +326,7 @@ static void swapped(void) {
                 MPAGEINFO infos[HELD] = { { 0 } };
 
                 if (!with_module)
-                        check_equal(rename(MERGEMOD_DEVICE, "/dev/mergemod-away"), 0);
+                        module_hide();
                 check_equal(m_getpageinfos(pid, (void *)HELD_ADDRESS, (char *)HELD_ADDRESS + HELD * PAGE,
                                            infos, HELD, NULL), HELD / 2);
                 check_equal(infos[0].v_addr, HELD_ADDRESS + HELD / 2 * PAGE);
@@ -337,7 +337,7 @@ static void swapped(void) {
                 for (size_t i = 0; i < HELD; i++)
                         check_equal(infos[i].count, i >= HELD / 2);
         }
-        check_equal(rename("/dev/mergemod-away", MERGEMOD_DEVICE), 0);
+        module_show();
         couple_pairs(&couple, pairs);
         check_equal(m_merge(pairs, HELD), HELD / 2);
         check_equal(pairs_count(pairs, HELD, ENODATA), HELD / 2);
@@ -433,7 +433,7 @@ static void no_module(void) {
         MEQUALPAIR pairs[HELD];
 
         couple_pairs(&couple, pairs);
-        check_equal(rename(MERGEMOD_DEVICE, "/dev/mergemod-away"), 0);
+        module_hide();
         check_equal(m_merge(pairs, HELD), -1);
         check_equal(errno, ENOPKG);
         check_equal(pairs_count(pairs, HELD, -1), HELD);
@@ -444,7 +444,7 @@ static void no_module(void) {
         check_equal(errno, EPROTO);
         check_equal(m_hashpages(couple.peers[0].pid, infos, HELD, NULL), -1);
         check_equal(errno, EPROTO);
-        check_equal(rename("/dev/mergemod-away", MERGEMOD_DEVICE), 0);
+        module_show();
         check_equal(m_merge(pairs, HELD), HELD);
         couple_end(&couple);
 }
