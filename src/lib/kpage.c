@@ -41,11 +41,6 @@ int mm_kpage_count(const struct mm_kpage *k, uint64_t frame, uint64_t *ret)
         return 0;
 }
 
-ssize_t mm_kpage_counts(const struct mm_kpage *k, uint64_t frame, uint64_t *words, size_t n)
-{
-        return kpage_read(k->count_fd, frame, words, n);
-}
-
 ssize_t mm_kpage_flags(const struct mm_kpage *k, uint64_t frame, uint64_t *words, size_t n)
 {
         return kpage_read(k->flags_fd, frame, words, n);

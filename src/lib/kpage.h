@@ -13,9 +13,8 @@ void mm_kpage_done(struct mm_kpage *k);
 
 /* How often @frame is mapped. 0 and *@ret, or -errno. */
 int mm_kpage_count(const struct mm_kpage *k, uint64_t frame, uint64_t *ret);
-/* The same of @n frames from @frame on. Returns words read, which is 0 behind the last frame, or -errno. */
-ssize_t mm_kpage_counts(const struct mm_kpage *k, uint64_t frame, uint64_t *words, size_t n);
-/* KPF_* bits of <linux/kernel-page-flags.h>, likewise. */
+/* KPF_* bits of <linux/kernel-page-flags.h> of @n frames from @frame on. Returns words read, which
+ * is 0 behind the last frame, or -errno. */
 ssize_t mm_kpage_flags(const struct mm_kpage *k, uint64_t frame, uint64_t *words, size_t n);
 
 /* The same for the frames of @n <= MM_PAGES_CHUNK pages, in whatever order they lie: words[i] is that of

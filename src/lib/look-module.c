@@ -36,8 +36,6 @@ static uint32_t info_flags(uint32_t flags)
 
         if (flags & MERGEMOD_PAGE_MERGED)
                 info |= MM_PAGE_INFO_MERGED;
-        if (flags & MERGEMOD_PAGE_KSM)
-                info |= MM_PAGE_INFO_KSM;
         if (flags & MERGEMOD_PAGE_HUGE)
                 info |= MM_PAGE_INFO_HUGE;
         return info;

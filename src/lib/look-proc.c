@@ -46,8 +46,6 @@ static void take_flags(struct mm_ctx *ctx, struct mm_page_info *page, uint64_t w
                 page->flags = MM_PAGE_INFO_ZERO;
                 return;
         }
-        if (word & (UINT64_C(1) << KPF_KSM))
-                page->flags |= MM_PAGE_INFO_KSM;
         if (word & (UINT64_C(1) << KPF_THP) && is_aligned(page))
                 page->flags |= MM_PAGE_INFO_HUGE;
 }
@@ -63,34 +61,37 @@ static void take_count(struct mm_ctx *ctx, struct mm_page_info *page, uint64_t w
         page->count = MAX(word, UINT64_C(1));
 }
 
-typedef ssize_t (*read_words_t)(const struct mm_kpage *kpage, uint64_t frame, uint64_t *words, size_t n);
+typedef int (*read_words_t)(const struct mm_kpage *kpage, const struct mm_page *pages, size_t n,
+                            uint64_t *words);
 
-/* Reads a word for the frame of each page that wants one, for neighbours at once. */
+/* Reads a word for the frame of each page that wants one. */
 static void look_up(struct mm_ctx *ctx, struct mm_page_info *pages, size_t n, read_words_t read_words,
                     bool (*wants)(const struct mm_page_info *),
                     void (*take)(struct mm_ctx *, struct mm_page_info *, uint64_t))
 {
-        uint64_t words[MM_HUGE_PARTS];
+        struct mm_page wanted[MM_PAGES_CHUNK];
+        struct mm_page_info *whose[MM_PAGES_CHUNK];
+        uint64_t words[MM_PAGES_CHUNK];
+        size_t n_wanted = 0;
 
-        for (size_t i = 0, next; i < n; i = next) {
-                ssize_t n_words;
-
-                next = i + 1;
-                if (!wants(&pages[i]))
+        for (size_t i = 0; i < n; i++) {
+                if (wants(&pages[i])) {
+                        wanted[n_wanted] = (struct mm_page) { .frame = pages[i].frame };
+                        whose[n_wanted++] = &pages[i];
+                }
+                if (n_wanted < ELEMENTSOF(wanted) && i + 1 < n)
                         continue;
-                while (next < n && next - i < ELEMENTSOF(words) && wants(&pages[next]) &&
-                       pages[next].frame == pages[next - 1].frame + 1)
-                        next++;
-                n_words = read_words(&ctx->kpage, pages[i].frame, words, next - i);
-                for (size_t k = 0; (ssize_t) k < n_words; k++)
-                        take(ctx, &pages[i + k], words[k]);
+                if (n_wanted > 0 && read_words(&ctx->kpage, wanted, n_wanted, words) >= 0)
+                        for (size_t k = 0; k < n_wanted; k++)
+                                take(ctx, whose[k], words[k]);
+                n_wanted = 0;
         }
 }
 
 static void look_up_frames(struct mm_ctx *ctx, struct mm_page_info *pages, size_t n)
 {
-        look_up(ctx, pages, n, mm_kpage_flags, wants_flags, take_flags);
-        look_up(ctx, pages, n, mm_kpage_counts, wants_count, take_count);
+        look_up(ctx, pages, n, mm_kpage_flags_of, wants_flags, take_flags);
+        look_up(ctx, pages, n, mm_kpage_counts_of, wants_count, take_count);
 }
 
 struct found {

@@ -163,8 +163,7 @@ struct mm_area_iter *mm_area_iter_free(struct mm_area_iter *iter);
 
 #define MM_PAGE_INFO_ZERO 1U   /* the kernel's page of zeros */
 #define MM_PAGE_INFO_MERGED 2U /* a shared frame of mergemod */
-#define MM_PAGE_INFO_KSM 4U    /* a shared frame of KSM */
-#define MM_PAGE_INFO_HUGE 8U   /* a huge page */
+#define MM_PAGE_INFO_HUGE 4U   /* a huge page */
 
 struct mm_page_info {
         uint64_t address;

@@ -50,7 +50,7 @@ static void test_numbers(void)
         g_assert_cmpint(MM_DOMAIN_SYSTEM, ==, 3);
         g_assert_cmpint(MM_HUGE_SPLIT, ==, 2);
         g_assert_cmpint(MM_AREA_INFO_KSM, ==, 4);
-        g_assert_cmpint(MM_PAGE_INFO_HUGE, ==, 8);
+        g_assert_cmpint(MM_PAGE_INFO_HUGE, ==, 4);
         g_assert_cmpint(MM_UNMERGE_SINGLE, ==, 2);
 }
 
