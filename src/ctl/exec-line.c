@@ -17,14 +17,15 @@ static int refuse(struct line *l, const char *reason)
         return -EOPNOTSUPP;
 }
 
-/* Where the word that begins at @p ends; NULL: a quote or an escape in it does not end. */
+/* Where the word that begins at @p ends; NULL: a quote in it does not end, or an escape is none, as that of a
+ * blank, which the manager would not take either. */
 static const char *word_end(const char *p)
 {
         char quote = '\0';
 
         for (; *p && (quote || !strchr(BLANKS, *p)); p++)
                 if (*p == '\\') {
-                        if (!*++p)
+                        if (strchr(BLANKS, *++p))
                                 return NULL;
                 } else if (*p == quote)
                         quote = '\0';
@@ -100,7 +101,7 @@ static int print_command(struct line *l, const char **p)
         int r;
 
         if (!end)
-                return refuse(l, "a quote or an escape in it does not end");
+                return refuse(l, "a quote in it does not end, or an escape is none");
         r = print_program(l, *p, end);
         if (r < 0)
                 return r;
@@ -113,7 +114,7 @@ static int print_command(struct line *l, const char **p)
                 }
                 end = word_end(word);
                 if (!end)
-                        return refuse(l, "a quote or an escape in it does not end");
+                        return refuse(l, "a quote in it does not end, or an escape is none");
                 fwrite(*p, 1, (size_t) (end - *p), l->out);
                 *p = end;
         }

@@ -74,7 +74,9 @@ static void test_refused(void)
                 { "/bin/foo \"bar", "does not end" },
                 { "/bin/foo 'bar\"", "does not end" },
                 { "\"/bin/foo", "does not end" },
-                { "/bin/foo \\", "does not end" },
+                { "/bin/foo \\", "escape" },
+                { "/bin/foo bar\\ ", "escape" },
+                { "/bin/foo bar\\  ; /bin/true", "escape" },
         };
 
         for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
