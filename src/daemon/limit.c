@@ -83,10 +83,36 @@ int limit_explaining(Manager *m, uid_t uid, bool only_own, sd_bus_error *error)
                                         "Too many explanations are being made already.");
         if (!only_own)
                 return 0;
-        if (quota_left(&m->quotas, uid, now) < QUOTA_EXPLAIN_PAGES)
+        if (quota_left(&m->pages, uid, now) < QUOTA_EXPLAIN_PAGES)
                 return refuse_for_now(error);
-        quota_take(&m->quotas, uid, QUOTA_EXPLAIN_PAGES, now);
+        quota_take(&m->pages, uid, QUOTA_EXPLAIN_PAGES, now);
         return 0;
+}
+
+/* About how long it takes to answer it. What costs more is counted where it is done. */
+static int64_t cost_usec(const Manager *m, sd_bus_message *call)
+{
+        /* What is written grows with the configuration. */
+        if (sd_bus_message_is_method_call(call, NULL, "ListSettings") > 0 ||
+            sd_bus_message_is_method_call(call, NULL, "ListRules") > 0)
+                return 1000 + 100 * (int64_t) m->conf.n_rules;
+        if (sd_bus_message_is_method_call(call, "org.freedesktop.DBus.Introspectable", NULL) > 0 ||
+            sd_bus_message_is_method_call(call, NULL, "GetAll") > 0)
+                return 1000;
+        return 100;
+}
+
+/* Whether it is passed on. */
+static bool take_call(Manager *m, sd_bus_message *call, uid_t uid)
+{
+        int64_t cost = cost_usec(m, call), left = quota_left(&m->calls, uid, now_usec(m));
+
+        /* Who is told to wait and does not is told no more: the bus then lets no more of his calls pass. */
+        if (left < cost && left > -QUOTA_CALLS_MAX)
+                (void) sd_bus_reply_method_errorf(call, MERGEMEM_ERROR_LIMITS,
+                                                  "This user calls too often: wait for a while.");
+        quota_take(&m->calls, uid, left < cost ? 100 : cost, now_usec(m));
+        return left >= cost;
 }
 
 int limit_filter(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -98,9 +124,11 @@ int limit_filter(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 return 0;
         if (caller_waits(&manager->auth.callers, m))
                 return 1;
-        if (sd_bus_message_get_expect_reply(m) != 0)
+        if (caller_uid(&manager->auth.callers, m, &uid) < 0)
+                return sd_bus_message_get_expect_reply(m) == 0;
+        if (uid == 0)
                 return 0;
-        return caller_uid(&manager->auth.callers, m, &uid) < 0 || uid != 0;
+        return sd_bus_message_get_expect_reply(m) == 0 || !take_call(manager, m, uid);
 }
 
 bool limit_take(Manager *m, const struct selector *s, uint64_t pages)
@@ -109,16 +137,16 @@ bool limit_take(Manager *m, const struct selector *s, uint64_t pages)
 
         if (!s->only_own)
                 return true;
-        if (quota_left(&m->quotas, s->owner, now) < pages)
+        if (quota_left(&m->pages, s->owner, now) < (int64_t) pages)
                 return false;
-        quota_take(&m->quotas, s->owner, (int64_t) pages, now);
+        quota_take(&m->pages, s->owner, (int64_t) pages, now);
         return true;
 }
 
 void limit_penalize(Manager *m, const struct selector *s)
 {
         if (s->only_own)
-                quota_take(&m->quotas, s->owner, QUOTA_PENALTY_PAGES, now_usec(m));
+                quota_take(&m->pages, s->owner, QUOTA_PENALTY_PAGES, now_usec(m));
 }
 
 bool limit_goes_first(const Manager *m, const struct job *a, const struct job *b)
@@ -129,5 +157,5 @@ bool limit_goes_first(const Manager *m, const struct job *a, const struct job *b
                 return a->uid == 0;
         if (a->uid == b->uid)
                 return a->id < b->id;
-        return quota_left(&m->quotas, a->uid, now) > quota_left(&m->quotas, b->uid, now);
+        return quota_left(&m->pages, a->uid, now) > quota_left(&m->pages, b->uid, now);
 }

@@ -24,8 +24,8 @@ int limit_listing(Manager *m, const struct selector *s, sd_bus_error *error);
 int limit_explaining(Manager *m, uid_t uid, bool only_own, sd_bus_error *error);
 
 /* A filter of messages, whose userdata is the Manager. Calls wait until it is known who sent them. Of those
- * that want an answer the bus forwards so many of one connection and no more. Of those that want none there
- * is no end, so only root may make any. */
+ * that want an answer the bus forwards so many of one connection and no more, until they have it: who calls
+ * too often is not answered at last. Of those that want none there is no end, so only root may make any. */
 int limit_filter(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* Whether so many more pages may be looked at for @s; then they are taken from the quota. */

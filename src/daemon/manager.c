@@ -56,6 +56,9 @@ int manager_new(Manager **ret)
                 .ksm_fd = -EBADF,
                 .history.dir_fd = -EBADF,
                 .layouts.dir_fd = -EBADF,
+                .layouts.quotas.rate = &quota_pages,
+                .pages.rate = &quota_pages,
+                .calls.rate = &quota_calls,
         };
         r = conf_init(&m->conf);
         if (r < 0)

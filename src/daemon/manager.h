@@ -93,7 +93,7 @@ struct Manager {
         size_t n_jobs;
         struct job *running;
         uint32_t last_job_id;
-        struct quotas quotas;
+        struct quotas pages, calls; /* of users who are not root */
         struct listing **listings;
         size_t n_listings;
         struct explaining *explaining[EXPLAINING_MAX];
