@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/account.h"
+#include "shared/lookup.h"
 
 static struct account_process *add_process(struct account *a, pid_t pid, uint64_t start_ticks)
 {
@@ -8,7 +9,7 @@ static struct account_process *add_process(struct account *a, pid_t pid, uint64_
 
         if (a->n_processes >= ACCOUNT_PROCESSES_MAX)
                 return NULL;
-        processes = reallocarray(a->processes, a->n_processes + 1, sizeof(*processes));
+        processes = array_grow(a->processes, a->n_processes, sizeof(*processes));
         if (!processes)
                 return NULL;
         a->processes = processes;
@@ -193,7 +194,7 @@ void account_add_place(struct account *a, struct account_process *p, const struc
         i = p->n_places > 0 ? clear_place(a, p, start, end) : 0;
         if (a->n_places >= ACCOUNT_PLACES_MAX)
                 return;
-        places = reallocarray(p->places, p->n_places + 1, sizeof(*places));
+        places = array_grow(p->places, p->n_places, sizeof(*places));
         if (!places)
                 return;
         p->places = places;

@@ -118,15 +118,42 @@ int backoff_looked(struct backoff *b, const struct backoff_process *p, uint64_t 
         return 0;
 }
 
-void backoff_wake(struct backoff *b, const struct backoff_process *newcomer, uint64_t round)
+static int compare(const void *a, const void *b)
 {
+        const uint64_t *x = a, *y = b;
+
+        return *x < *y ? -1 : *x > *y;
+}
+
+static bool is_among(const uint64_t *sorted, size_t n, uint64_t value)
+{
+        return bsearch(&value, sorted, n, sizeof(value), compare) != NULL;
+}
+
+int backoff_wake(struct backoff *b, const struct backoff_process *newcomers, size_t n, uint64_t round)
+{
+        _cleanup_(freep) uint64_t *families = NULL, *groups = NULL;
+
+        if (n == 0)
+                return 0;
+        families = calloc(n, sizeof(*families));
+        groups = calloc(n, sizeof(*groups));
+        if (!families || !groups)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                families[i] = newcomers[i].family;
+                groups[i] = newcomers[i].group;
+        }
+        qsort(families, n, sizeof(*families), compare);
+        qsort(groups, n, sizeof(*groups), compare);
         for (size_t i = 0; i < b->n_allocated; i++) {
                 struct backoff_entry *e = &b->entries[i];
 
-                if (e->pid != 0 && (e->family == newcomer->family ||
-                                    (e->group != 0 && e->group == newcomer->group)))
+                if (e->pid != 0 && (is_among(families, n, e->family) ||
+                                    (e->group != 0 && is_among(groups, n, e->group))))
                         e->next_round = MIN(e->next_round, round);
         }
+        return 0;
 }
 
 void backoff_sweep(struct backoff *b)

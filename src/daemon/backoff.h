@@ -58,9 +58,9 @@ bool backoff_knows(const struct backoff *b, const struct backoff_process *p);
 /* It was looked at in @round, and that has @gained something or not. 0, or -ENOMEM; -ENOBUFS when full. */
 int backoff_looked(struct backoff *b, const struct backoff_process *p, uint64_t round, bool gained);
 
-/* @newcomer has come to its family and group: those it could gain with are looked at in @round once, and
- * then as often as before. */
-void backoff_wake(struct backoff *b, const struct backoff_process *newcomer, uint64_t round);
+/* @newcomers have come to their families and groups: those they could gain with are looked at in @round
+ * once, and then as often as before. 0 or -ENOMEM: they wait for their time. */
+int backoff_wake(struct backoff *b, const struct backoff_process *newcomers, size_t n, uint64_t round);
 
 /* Forgets who was not seen since the last sweep. */
 void backoff_sweep(struct backoff *b);

@@ -4,6 +4,7 @@
 
 #include "daemon/identity.h"
 #include "shared/log.h"
+#include "shared/lookup.h"
 #include "shared/parse.h"
 #include "shared/pattern.h"
 
@@ -78,16 +79,6 @@ struct identities *identities_free(struct identities *i)
                 forget(i, i->n - 1);
         free(i);
         return NULL;
-}
-
-/* FNV-1a. */
-static uint64_t hash_key(const char *key)
-{
-        uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-        for (; *key; key++)
-                hash = (hash ^ (uint8_t) *key) * UINT64_C(0x100000001b3);
-        return hash;
 }
 
 static bool is_path(const struct identity *d)
@@ -212,7 +203,7 @@ static int add(struct identities *i, const char *key, uint64_t now, struct ident
                                 oldest = k;
                 forget(i, oldest);
         }
-        i->hashes[i->n] = hash_key(key);
+        i->hashes[i->n] = hash_text(key);
         *ret = i->items[i->n++] = TAKE_PTR(d);
         return 0;
 }
@@ -229,7 +220,7 @@ static uint64_t fresh_until(const struct identity *d, const struct mm_file_id *f
 static int look_up(struct identities *i, const char *key, const struct mm_file_id *file,
                    struct identity **ret, bool *waits)
 {
-        uint64_t now, hash = hash_key(key);
+        uint64_t now, hash = hash_text(key);
         struct identity *d = NULL;
         int r;
 

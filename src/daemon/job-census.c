@@ -5,6 +5,9 @@
 /* KSM keeps one tree for all, so whoever has registered memory besides us could share with our
  * domain: programs that registered themselves (qemu, prctl), and children that inherited it. */
 
+/* Longer lines of descent are made to keep us busy. */
+#define ANCESTORS_MAX 256U
+
 static void census_next(struct job *j);
 static void disinherit_next(struct job *j);
 
@@ -152,31 +155,32 @@ static void disinherit_next(struct job *j)
                 fail_call(j, r);
 }
 
-static const struct registered *find_parent(const struct registry *r, const struct job_target *t)
+static int compare_pids(const void *a, const void *b)
 {
-        for (size_t i = 0; i < r->n_items; i++)
-                if (r->items[i]->pid == t->parent && r->items[i]->start_ticks <= t->start_ticks)
-                        return r->items[i];
-        return NULL;
+        const struct job_target *const *x = a, *const *y = b;
+
+        return (*x)->pid < (*y)->pid ? -1 : (*x)->pid > (*y)->pid;
 }
 
-static const struct job_target *find_target(const struct job *j, pid_t pid)
+static const struct job_target *find_target(const struct job_target **by_pid, size_t n, pid_t pid)
 {
-        for (size_t i = 0; i < j->n_targets; i++)
-                if (j->targets[i].pid == pid)
-                        return &j->targets[i];
-        return NULL;
+        const struct job_target wanted = { .pid = pid }, *key = &wanted, **found;
+
+        found = bsearch(&key, by_pid, n, sizeof(struct job_target *), compare_pids);
+        return found ? *found : NULL;
 }
 
 /* The nearest ancestor that we have registered. */
-static const struct registered *find_ancestor(const struct job *j, const struct job_target *t)
+static const struct registered *find_ancestor(const struct job *j, const struct job_target **by_pid,
+                                              const struct job_target *t)
 {
-        for (size_t depth = 0; t && depth < j->n_targets; depth++) {
-                const struct registered *g = find_parent(&j->manager->registry, t);
+        for (size_t depth = 0; t && depth < ANCESTORS_MAX; depth++) {
+                const struct registered *g = registry_find_before(&j->manager->registry, t->parent,
+                                                                  t->start_ticks);
 
                 if (g)
                         return g;
-                t = find_target(j, t->parent);
+                t = find_target(by_pid, j->n_targets, t->parent);
         }
         return NULL;
 }
@@ -186,6 +190,14 @@ static const struct registered *find_ancestor(const struct job *j, const struct 
 static int sort_out(struct job *j)
 {
         struct registry *registry = &j->manager->registry;
+        _cleanup_(freep) const struct job_target **by_pid = NULL;
+
+        by_pid = calloc(MAX(j->n_targets, (size_t) 1), sizeof(struct job_target *));
+        if (!by_pid)
+                return -ENOMEM;
+        for (size_t i = 0; i < j->n_targets; i++)
+                by_pid[i] = &j->targets[i];
+        qsort(by_pid, j->n_targets, sizeof(struct job_target *), compare_pids);
 
         for (size_t i = 0; i < j->n_targets; i++) {
                 struct job_target *t = &j->targets[i];
@@ -196,7 +208,7 @@ static int sort_out(struct job *j)
                 if (!t->registered)
                         continue;
                 own = registry_find(registry, t->pid, t->start_ticks);
-                from = own ?: find_ancestor(j, t);
+                from = own ?: find_ancestor(j, by_pid, t);
                 if (!from)
                         continue;
                 domain = from->domain;

@@ -131,7 +131,7 @@ static int open_cgroup_path(const char *cgroup)
  * unit. Negative if there is none any more. */
 static int open_cgroup(struct job *j, uint32_t domain)
 {
-        for (size_t i = 0; i < j->n_targets; i++) {
+        for (size_t i = j->report.domains[domain].first; i < j->n_targets; i++) {
                 const struct job_target *t = &j->targets[i];
                 _cleanup_(freep) char *cgroup = NULL;
 

@@ -155,15 +155,26 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
         return 0;
 }
 
+/* Has those looked at that newcomers could gain with. Without memory they wait for their time. */
+static void wake(struct job *j)
+{
+        _cleanup_(freep) struct backoff_process *newcomers = NULL;
+        size_t n = 0;
+
+        newcomers = calloc(MAX(j->n_targets, (size_t) 1), sizeof(*newcomers));
+        for (size_t i = 0; i < j->n_targets && newcomers; i++)
+                if (j->targets[i].selected && !backoff_knows(&j->rule->backoff, &j->targets[i].known))
+                        newcomers[n++] = j->targets[i].known;
+        (void) backoff_wake(&j->rule->backoff, newcomers, n, j->round);
+}
+
 /* Of those that are meant, whose turn it is. False: nobody's. */
 static bool choose(struct job *j)
 {
         struct backoff *b = &j->rule->backoff;
         bool any = false;
 
-        for (size_t i = 0; i < j->n_targets; i++)
-                if (j->targets[i].selected && !backoff_knows(b, &j->targets[i].known))
-                        backoff_wake(b, &j->targets[i].known, j->round);
+        wake(j);
         j->n_expected_pages = 0;
         for (size_t i = 0; i < j->n_targets; i++) {
                 struct job_target *t = &j->targets[i];

@@ -2,6 +2,7 @@
 #include "daemon/identity.h"
 #include "daemon/job.h"
 #include "daemon/limit.h"
+#include "shared/lookup.h"
 #include "shared/names.h"
 
 static const char *missing_error(enum selector_kind kind)
@@ -79,13 +80,17 @@ int job_add_target(struct job *j, struct mm_process *p, const char *unit, const 
         if (r < 0)
                 return r;
         if (selected) {
+                size_t n = j->report.n_domains;
+
                 r = report_find_domain(&j->report, domain, &index);
                 if (r < 0)
                         return r;
+                if (index == n)
+                        j->report.domains[n].first = (uint32_t) j->n_targets;
         }
         if (j->n_targets >= MM_TARGETS_MAX)
                 return -E2BIG;
-        targets = reallocarray(j->targets, j->n_targets + 1, sizeof(*targets));
+        targets = array_grow(j->targets, j->n_targets, sizeof(*targets));
         if (!targets)
                 return -ENOMEM;
         j->targets = targets;

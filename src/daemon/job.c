@@ -7,6 +7,7 @@
 #include "daemon/totals-bus.h"
 #include "shared/format.h"
 #include "shared/log.h"
+#include "shared/lookup.h"
 #include "shared/names.h"
 
 /* An ended job can be read for a minute. */
@@ -411,7 +412,7 @@ int job_ranges_append(struct job *j, uint32_t target, const struct worker_range 
         struct job_ranges *all;
         struct worker_range *copy;
 
-        all = reallocarray(j->ranges, j->n_ranges + 1, sizeof(*all));
+        all = array_grow(j->ranges, j->n_ranges, sizeof(*all));
         if (!all)
                 return -ENOMEM;
         j->ranges = all;

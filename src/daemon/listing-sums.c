@@ -3,11 +3,13 @@
 #include "daemon/listing.h"
 #include "lib/owner.h"
 #include "shared/format.h"
+#include "shared/lookup.h"
 
 /* Rows that are sums over processes: cgroups, and owners of memory. */
 
 struct listing_sum {
         char *cgroup, *unit;
+        uint64_t hash; /* of the cgroup */
         uint32_t n_processes;
         uint64_t private_bytes;
         struct account_figures figures;
@@ -26,30 +28,29 @@ static struct listing_sum *add_sum(struct listing *l)
 {
         struct listing_sum *sums;
 
-        /* In powers of two. */
-        if ((l->n_sums & (l->n_sums - 1)) == 0) {
-                sums = reallocarray(l->sums, MAX(l->n_sums * 2, (size_t) 1), sizeof(*sums));
-                if (!sums)
-                        return NULL;
-                l->sums = sums;
-        }
+        sums = array_grow(l->sums, l->n_sums, sizeof(*sums));
+        if (!sums)
+                return NULL;
+        l->sums = sums;
         l->sums[l->n_sums] = (struct listing_sum) {};
         return &l->sums[l->n_sums++];
 }
 
 static int find_cgroup(struct listing *l, const char *cgroup, const char *unit, struct listing_sum **ret)
 {
+        uint64_t hash = hash_text(cgroup);
         struct listing_sum *sum;
 
         /* Processes of one cgroup tend to be neighbours. */
         for (size_t i = l->n_sums; i-- > 0;)
-                if (streq(l->sums[i].cgroup, cgroup)) {
+                if (l->sums[i].hash == hash && streq(l->sums[i].cgroup, cgroup)) {
                         *ret = &l->sums[i];
                         return 0;
                 }
         sum = add_sum(l);
         if (!sum)
                 return -ENOMEM;
+        sum->hash = hash;
         sum->cgroup = strdup(cgroup);
         sum->unit = strdup(unit);
         if (!sum->cgroup || !sum->unit) {

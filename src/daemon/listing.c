@@ -7,6 +7,7 @@
 #include "daemon/resolve.h"
 #include "lib/owner.h"
 #include "shared/format.h"
+#include "shared/lookup.h"
 #include "shared/names.h"
 
 struct listing *listing_free(struct listing *l)
@@ -77,7 +78,7 @@ int listing_wait(struct listing *l, struct mm_process *p, size_t row)
 {
         struct listing_waiting *waiting;
 
-        waiting = reallocarray(l->waiting, l->n_waiting + 1, sizeof(*waiting));
+        waiting = array_grow(l->waiting, l->n_waiting, sizeof(*waiting));
         if (!waiting)
                 return -ENOMEM;
         l->waiting = waiting;

@@ -67,15 +67,33 @@ void registry_remember(struct registry *r, const char *domain, uint64_t since_ti
         f->until_ticks = MAX(f->until_ticks, until_ticks);
 }
 
+/* Both ascend. Most that are asked about have nothing in common, which the first range tells. */
 static bool contains(const struct worker_range *all, size_t n_all, const struct worker_range *some, size_t n)
 {
-        struct worker_range *left;
-        size_t n_left;
+        size_t low = 0, high = n_all;
 
-        if (ranges_subtract(some, n, all, n_all, &left, &n_left) < 0)
-                return false;
-        free(left);
-        return n_left == 0;
+        while (n > 0 && low < high) {
+                size_t middle = low + (high - low) / 2;
+
+                if (all[middle].end <= some[0].start)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        for (size_t i = 0; i < n; i++) {
+                uint64_t reached = some[i].start;
+
+                while (low < n_all && all[low].end <= reached)
+                        low++;
+                for (; low < n_all && all[low].start <= reached && reached < some[i].end; low++) {
+                        reached = all[low].end;
+                        if (reached >= some[i].end)
+                                break;
+                }
+                if (reached < some[i].end)
+                        return false;
+        }
+        return true;
 }
 
 bool registry_explains(const struct registry *r, const char *domain, uint64_t start_ticks,

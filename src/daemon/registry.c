@@ -4,6 +4,7 @@
 #include "daemon/registry.h"
 #include "lib/device.h"
 #include "shared/log.h"
+#include "shared/lookup.h"
 
 #define KSM_RMAP_ITEM_BYTES 64U
 
@@ -72,22 +73,22 @@ void registry_drop(struct registry *r, struct registered *g)
                 r->n_saved = r->n_baseline = r->n_shared = r->n_shared_baseline = 0;
 }
 
+struct registered *registry_find_before(const struct registry *r, pid_t pid, uint64_t ticks)
+{
+        size_t i = ticks < UINT64_MAX ? find_place(r, pid, ticks + 1) : find_place(r, pid + 1, 0);
+
+        return i > 0 && r->items[i - 1]->pid == pid ? r->items[i - 1] : NULL;
+}
+
 static int on_process_exit(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
-        struct registry *r = userdata;
+        struct registered *g = userdata;
+        struct registry *r = g->registry;
 
-        for (size_t i = 0; i < r->n_items; i++) {
-                struct registered *g = r->items[i];
-
-                if (g->pid_fd != fd)
-                        continue;
-                /* The file is left to the next change: whoever reads it sees who has ended, and when
-                 * thousands end at once, each would write all the others anew. */
-                registry_remember(r, g->domain, g->since_ticks, registry_now_ticks(), g->ranges,
-                                  g->n_ranges);
-                registry_drop(r, g);
-                break;
-        }
+        /* The file is left to the next change: whoever reads it sees who has ended, and when thousands end
+         * at once, each would write all the others anew. */
+        registry_remember(r, g->domain, g->since_ticks, registry_now_ticks(), g->ranges, g->n_ranges);
+        registry_drop(r, g);
         return 0;
 }
 
@@ -103,6 +104,7 @@ static int new_registered(struct registry *r, pid_t pid, uint64_t start_ticks, i
         if (!g)
                 return -ENOMEM;
         *g = (struct registered) {
+                .registry = r,
                 .pid = pid,
                 .start_ticks = start_ticks,
                 .since_ticks = registry_now_ticks(),
@@ -116,11 +118,11 @@ static int new_registered(struct registry *r, pid_t pid, uint64_t start_ticks, i
         g->domain = strdup(domain);
         if (!g->domain)
                 return -ENOMEM;
-        items = reallocarray(r->items, r->n_items + 1, sizeof(struct registered *));
+        items = array_grow(r->items, r->n_items, sizeof(struct registered *));
         if (!items)
                 return -ENOMEM;
         r->items = items;
-        k = sd_event_add_io(r->event, &g->exit_source, g->pid_fd, EPOLLIN, on_process_exit, r);
+        k = sd_event_add_io(r->event, &g->exit_source, g->pid_fd, EPOLLIN, on_process_exit, g);
         if (k < 0)
                 return k;
         i = find_place(r, pid, start_ticks);

@@ -11,7 +11,10 @@
 
 enum registry_kind { REGISTRY_KSM, REGISTRY_DIRECT };
 
+struct registry;
+
 struct registered {
+        struct registry *registry;
         pid_t pid;
         uint64_t start_ticks;
         uint64_t since_ticks; /* nothing was registered before, in the same clock */
@@ -64,6 +67,9 @@ int registry_load(struct registry *r, int proc_fd);
 int registry_save(const struct registry *r);
 
 struct registered *registry_find(const struct registry *r, pid_t pid, uint64_t start_ticks);
+/* The one of number @pid that was there at @ticks, as far as we know: the parent of who began then. NULL if
+ * none was. */
+struct registered *registry_find_before(const struct registry *r, pid_t pid, uint64_t ticks);
 
 /* Adds ranges of a process; dir_fd and pid_fd are duplicated when it is new. 0, -ENOMEM, ... */
 int registry_add(struct registry *r, pid_t pid, uint64_t start_ticks, int dir_fd, int pid_fd,

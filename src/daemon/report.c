@@ -3,6 +3,7 @@
 #include "lib/hash.h"
 #include "lib/owner.h"
 #include "shared/format.h"
+#include "shared/lookup.h"
 
 static void counts_done(struct report_counts *c)
 {
@@ -79,7 +80,7 @@ int report_add_owner(struct report *r, const struct worker_owner *row, const cha
                 if (r->owners[i].kind == row->kind && streq(r->owners[i].name, name))
                         o = &r->owners[i];
         if (!o) {
-                o = reallocarray(r->owners, r->n_owners + 1, sizeof(*o));
+                o = array_grow(r->owners, r->n_owners, sizeof(*o));
                 if (!o)
                         return -ENOMEM;
                 r->owners = o;
@@ -96,14 +97,15 @@ int report_add_owner(struct report *r, const struct worker_owner *row, const cha
 int report_find_domain(struct report *r, const char *text, uint32_t *ret)
 {
         struct report_domain *domains;
+        uint64_t hash = hash_text(text);
         char *copy;
 
         for (size_t i = 0; i < r->n_domains; i++)
-                if (streq(r->domains[i].text, text)) {
+                if (r->domains[i].hash == hash && streq(r->domains[i].text, text)) {
                         *ret = (uint32_t) i;
                         return 0;
                 }
-        domains = reallocarray(r->domains, r->n_domains + 1, sizeof(*domains));
+        domains = array_grow(r->domains, r->n_domains, sizeof(*domains));
         if (!domains)
                 return -ENOMEM;
         r->domains = domains;
@@ -111,7 +113,7 @@ int report_find_domain(struct report *r, const char *text, uint32_t *ret)
         if (!copy)
                 return -ENOMEM;
         *ret = (uint32_t) r->n_domains;
-        r->domains[r->n_domains++] = (struct report_domain) { .text = copy };
+        r->domains[r->n_domains++] = (struct report_domain) { .text = copy, .hash = hash };
         return 0;
 }
 

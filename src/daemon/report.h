@@ -26,9 +26,11 @@ struct report_owner {
 
 struct report_domain {
         char *text;
+        uint64_t hash; /* of that: few texts are compared in full */
         uint64_t n_duplicates;
         uint64_t n_anonymous; /* of them */
         uint32_t n_processes;
+        uint32_t first; /* target of it */
         bool chosen;
 };
 

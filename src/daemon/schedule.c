@@ -1,20 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/schedule.h"
-#include "shared/macro.h"
-
-/* FNV-1a (Fowler, Noll, Vo); all that is asked of it is to differ. */
-static uint64_t hash_name(const char *name)
-{
-        uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-        for (; *name; name++)
-                hash = (hash ^ (uint8_t) *name) * UINT64_C(0x100000001b3);
-        return hash;
-}
+#include "shared/lookup.h"
 
 uint64_t schedule_spread(const char *name, uint64_t interval_usec)
 {
-        return interval_usec > 0 ? hash_name(name) % interval_usec : 0;
+        return interval_usec > 0 ? hash_text(name) % interval_usec : 0;
 }
 
 void schedule_born(struct schedule *s, uint64_t born_usec)

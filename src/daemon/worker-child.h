@@ -50,6 +50,7 @@ struct round_library {
         struct mm_file_id file; /* known, or by name */
         char *name;
         bool others, never; /* another rule's, which may decide about it */
+        bool told;          /* that it was met */
         uint32_t rule;
 };
 

@@ -160,7 +160,7 @@ struct worker_scanned {
 
 struct worker_matched {
         struct worker_header header;
-        uint32_t library; /* in the order of the WORKER_LIBRARY calls */
+        uint32_t library; /* in the order of the WORKER_LIBRARY calls; met first in this round */
 };
 
 struct worker_group_row {

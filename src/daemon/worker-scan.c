@@ -2,6 +2,7 @@
 #include "daemon/rules.h"
 #include "daemon/worker-child.h"
 #include "lib/ranges.h"
+#include "shared/lookup.h"
 #include "shared/pattern.h"
 
 static bool owner_is_looked_at(const struct round *r, uint8_t owner)
@@ -89,7 +90,7 @@ static int add_target(struct round *r, const struct worker_target *t, struct rou
         }
         if (t->from > 0 || (last && last->index >= t->index))
                 return -EINVAL;
-        targets = reallocarray(r->targets, r->n_targets + 1, sizeof(*targets));
+        targets = array_grow(r->targets, r->n_targets, sizeof(*targets));
         if (!targets)
                 return -ENOMEM;
         r->targets = targets;
@@ -108,13 +109,10 @@ static int add_range(struct round_target *t, const struct round_range *range)
 {
         struct round_range *ranges;
 
-        /* In powers of two; most processes have a few dozen. */
-        if ((t->n_ranges & (t->n_ranges - 1)) == 0) {
-                ranges = reallocarray(t->ranges, MAX(t->n_ranges * 2, (size_t) 1), sizeof(*ranges));
-                if (!ranges)
-                        return -ENOMEM;
-                t->ranges = ranges;
-        }
+        ranges = array_grow(t->ranges, t->n_ranges, sizeof(*ranges));
+        if (!ranges)
+                return -ENOMEM;
+        t->ranges = ranges;
         t->ranges[t->n_ranges++] = *range;
         return 0;
 }
@@ -326,8 +324,9 @@ int round_scan(struct worker_child *w, const struct worker_target *t, const char
         k = worker_child_send(w, &row);
 
         for (size_t i = 0; i < r->n_libraries && k >= 0; i++) {
-                if (!seen[i])
+                if (!seen[i] || r->libraries[i].told)
                         continue;
+                r->libraries[i].told = true;
                 worker_packet_init(&row, WORKER_ROW_MATCHED, sizeof(row.matched));
                 row.matched.library = (uint32_t) i;
                 k = worker_child_send(w, &row);

@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         }
                         break;
                 case 2:
-                        backoff_wake(&b, &p, round);
+                        (void) backoff_wake(&b, &p, 1, round);
                         for (unsigned k = 0; k < PIDS; k++)
                                 if (k % 4U == pid % 4U || (p.group > 0 && k % 3U == p.group))
                                         all[k].next_round = MIN(all[k].next_round, round);

@@ -104,7 +104,7 @@ static void test_changes(void)
 
 static void test_wakes(void)
 {
-        struct backoff_process p = process(1), other = process(2);
+        struct backoff_process p = process(1), other = process(2), newcomer;
         struct backoff b = {};
         g_autoptr(GArray) first = NULL, second = NULL, after = NULL;
 
@@ -112,7 +112,8 @@ static void test_wakes(void)
         first = look(&b, &p, 0, 129, false);
         second = look(&b, &other, 0, 129, false);
         g_assert_false(backoff_due(&b, &p, 130));
-        backoff_wake(&b, &(struct backoff_process) { .pid = 3, .family = 7 }, 130);
+        newcomer = (struct backoff_process) { .pid = 3, .family = 7 };
+        g_assert_cmpint(backoff_wake(&b, &newcomer, 1, 130), ==, 0);
         g_assert_true(backoff_due(&b, &p, 130));
         g_assert_false(backoff_due(&b, &other, 130));
         /* Once: the rest is as before. */
@@ -136,7 +137,7 @@ static void test_wakes_group(void)
                 p[i].group = i < 2 ? 5 : 0;
                 rounds = look(&b, &p[i], 0, 129, false);
         }
-        backoff_wake(&b, &newcomer, 130);
+        g_assert_cmpint(backoff_wake(&b, &newcomer, 1, 130), ==, 0);
         g_assert_true(backoff_due(&b, &p[0], 130));
         g_assert_true(backoff_due(&b, &p[1], 130));
         g_assert_false(backoff_due(&b, &p[2], 130));
@@ -144,10 +145,37 @@ static void test_wakes_group(void)
         newcomer.group = 0;
         for (unsigned i = 0; i < 2; i++)
                 g_assert_cmpint(backoff_looked(&b, &p[i], 130, false), ==, 0);
-        backoff_wake(&b, &newcomer, 131);
+        g_assert_cmpint(backoff_wake(&b, &newcomer, 1, 131), ==, 0);
         for (unsigned i = 0; i < G_N_ELEMENTS(p); i++)
                 g_assert_false(backoff_due(&b, &p[i], 131));
         backoff_done(&b);
+}
+
+/* As many newcomers as a large machine has, each of a family of its own. */
+static void test_wakes_many(void)
+{
+        enum { KNOWN = 30000, NEW = 20000 };
+        g_autofree struct backoff_process *newcomers = g_new0(struct backoff_process, NEW);
+        struct backoff b = {};
+
+        for (pid_t pid = 1; pid <= KNOWN; pid++) {
+                struct backoff_process p = process(pid);
+
+                p.family = (uint64_t) pid;
+                g_assert_cmpint(backoff_looked(&b, &p, 128, false), ==, 0);
+        }
+        for (size_t i = 0; i < NEW; i++)
+                newcomers[i] = (struct backoff_process) { .pid = 4711, .family = 3 * (NEW - i) };
+        g_assert_cmpint(backoff_wake(&b, newcomers, NEW, 129), ==, 0);
+        for (pid_t pid = 1; pid <= KNOWN; pid++) {
+                struct backoff_process p = process(pid);
+
+                p.family = (uint64_t) pid;
+                g_assert_true(backoff_due(&b, &p, 129) == (pid % 3 == 0));
+        }
+        g_assert_cmpint(backoff_wake(&b, NULL, 0, 0), ==, 0);
+        backoff_done(&b);
+        g_assert_cmpint(backoff_wake(&b, newcomers, NEW, 129), ==, 0);
 }
 
 static void test_sweep(void)
@@ -207,6 +235,7 @@ int main(int argc, char *argv[])
         g_test_add_func("/backoff/changes", test_changes);
         g_test_add_func("/backoff/wakes", test_wakes);
         g_test_add_func("/backoff/wakes-group", test_wakes_group);
+        g_test_add_func("/backoff/wakes-many", test_wakes_many);
         g_test_add_func("/backoff/sweep", test_sweep);
         g_test_add_func("/backoff/bounded", test_bounded);
         return g_test_run();

@@ -141,7 +141,7 @@ static void turn(struct day *d)
                 if (p->born_usec + MIN_AGE > begun)
                         d->schedule.born_usec = MAX(d->schedule.born_usec, p->born_usec);
                 else if (!backoff_knows(&d->backoff, &p->id)) {
-                        backoff_wake(&d->backoff, &p->id, round);
+                        g_assert_cmpint(backoff_wake(&d->backoff, &p->id, 1, round), ==, 0);
                         for (guint k = 0; k < d->processes->len; k++) {
                                 struct process *other = g_ptr_array_index(d->processes, k);
 

@@ -57,7 +57,7 @@ static unsigned turn(struct fleet *f)
                 if (w->born_usec + MIN_AGE > f->now)
                         schedule_born(&f->schedule, w->born_usec);
                 else if (!backoff_knows(&f->backoff, &w->id))
-                        backoff_wake(&f->backoff, &w->id, round);
+                        g_assert_cmpint(backoff_wake(&f->backoff, &w->id, 1, round), ==, 0);
         }
         for (unsigned i = 0; i < f->n; i++) {
                 struct worker *w = &f->workers[i];

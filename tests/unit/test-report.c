@@ -259,6 +259,27 @@ static void check_found(sd_bus_message *m)
         g_assert_cmpint(sd_bus_message_at_end(m, 0), >, 0);
 }
 
+/* Whoever makes himself namespaces makes as many domains as processes: half a minute's work, were each
+ * compared with all others in full. */
+static void test_many_domains(void)
+{
+        enum { MANY = 20000 };
+        _cleanup_(report_done) struct report r = {};
+        int64_t begin = g_get_monotonic_time();
+
+        for (unsigned round = 0; round < 2; round++)
+                for (uint32_t i = 0; i < MANY; i++) {
+                        g_autofree char *text = g_strdup_printf(
+                                "user 1000/1000/1000/1000 (user namespace %u, pid 4026531836, mount 1)", i);
+                        uint32_t index;
+
+                        g_assert_cmpint(report_find_domain(&r, text, &index), ==, 0);
+                        g_assert_cmpuint(index, ==, i);
+                }
+        g_assert_cmpuint(r.n_domains, ==, MANY);
+        g_assert_cmpint(g_get_monotonic_time() - begin, <, 10 * G_USEC_PER_SEC);
+}
+
 /* Names and types as dbus/org.mergemem1.Job.xml has them. */
 static void test_append_merge(void)
 {
@@ -374,6 +395,7 @@ int main(int argc, char **argv)
         g_test_add_func("/report/owners", test_owners);
         g_test_add_func("/report/domains", test_domains);
         g_test_add_func("/report/restart", test_restart);
+        g_test_add_func("/report/many-domains", test_many_domains);
         g_test_add_func("/report/append/merge", test_append_merge);
         g_test_add_func("/report/append/estimate", test_append_estimate);
         g_test_add_func("/report/append/unmerge", test_append_unmerge);
