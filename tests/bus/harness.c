@@ -343,3 +343,17 @@ size_t harness_daemon_processes(struct harness *h, pid_t *ret, size_t n)
         g_dir_close(proc);
         return found;
 }
+
+unsigned harness_daemon_fds(struct harness *h)
+{
+        char *path = g_strdup_printf("/proc/%d/fd", h->daemon_pid);
+        GDir *dir = g_dir_open(path, 0, NULL);
+        unsigned n = 0;
+
+        g_assert_nonnull(dir);
+        while (g_dir_read_name(dir))
+                n++;
+        g_dir_close(dir);
+        g_free(path);
+        return n;
+}

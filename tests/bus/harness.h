@@ -41,6 +41,9 @@ size_t harness_daemon_processes(struct harness *h, pid_t *ret, size_t n);
 void harness_bus_start(struct harness *h);
 void harness_bus_stop(struct harness *h);
 
+/* How many files it has open. */
+unsigned harness_daemon_fds(struct harness *h);
+
 /* A connection of its own to the bus. */
 sd_bus *harness_connect(struct harness *h);
 /* The same, as a user sees the bus. */

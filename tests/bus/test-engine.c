@@ -6,6 +6,7 @@
 #include "client.h"
 #include "frames.h"
 #include "shared/macro.h"
+#include "shared/names.h"
 
 /* Rules that the daemon works on by itself. They name the test's own program. */
 
@@ -247,6 +248,58 @@ static void test_reload(void)
         children_end(c, N);
 }
 
+/* Read again all the time while rules and commands merge what is written anew all the time: nothing is lost
+ * of what was merged, and nothing is left open. */
+static void test_reload_merging(void)
+{
+        unsigned rounds = test_rounds(30), n_fds;
+        struct child *c[N];
+        pid_t pids[N];
+        const struct what all = { .all = true, .exe = h.target };
+        char *job = NULL;
+
+        start(c, pids);
+        start_daemon("ksm", "[Rule mine]\nExe=%s\nIntervalSec=1\nMinAgeSec=0\nOnErosion=keep\n", h.target);
+        /* What is registered of a process takes two files. */
+        g_free(job_run(h.bus, "Merge", &all));
+        n_fds = harness_daemon_fds(&h);
+        for (unsigned i = 0; i < rounds; i++) {
+                g_autofree char *rules = NULL;
+
+                if (i % 5 == 0)
+                        for (size_t k = 0; k < N; k++)
+                                child_say(c[k], "fill 0 %u 1", 1000 + i);
+                if (i % 4 == 0) {
+                        if (job)
+                                g_assert_cmpstr(job_wait(h.bus, job), ==, "done");
+                        g_free(job);
+                        job = job_start(h.bus, "Merge", &all);
+                }
+                rules = g_strdup_printf("[Daemon]\nLogLevel=debug\nCpuQuota=400%%\nIntervalSec=1\n"
+                                        "[Rule default]\nMinAgeSec=1w\n[Rule %s]\nExe=%s\nIntervalSec=1\n"
+                                        "MinAgeSec=0\nOnErosion=keep\n", i % 3 ? "mine" : "other", h.target);
+                harness_rules_write(&h, rules);
+                g_assert_cmpint(sd_bus_call_method(h.bus, MERGEMEM_BUS_NAME, MERGEMEM_PATH,
+                                                   MERGEMEM_MANAGER_INTERFACE, "Reload", NULL, NULL, NULL),
+                                >=, 0);
+                sleep_msec(g_test_rand_int_range(0, 60));
+        }
+        g_assert_cmpstr(job_wait(h.bus, job), ==, "done");
+        g_free(job);
+        g_assert_cmpuint(count_in_log("Configuration read again"), ==, rounds);
+        g_assert_cmpuint(manager_figure(h.bus, "PagesMergedTotal", 't'), >=, rounds / 5 * PAGES);
+        children_verify(c, N);
+        /* Turns come and go; what they hold open is theirs. */
+        for (uint64_t end = now_usec() + PATIENCE_USEC; harness_daemon_fds(&h) > n_fds; sleep_msec(20))
+                g_assert_cmpuint(now_usec(), <, end);
+        g_free(job_run(h.bus, "Unmerge", &all));
+        for (size_t i = 0; i < N; i++)
+                frames_assert_unregistered(pids[i]);
+        children_verify(c, N);
+        g_assert_cmpint(harness_daemon_stop(&h), ==, 0);
+        children_end(c, N);
+}
+
 int main(int argc, char *argv[])
 {
         int status;
@@ -258,6 +311,7 @@ int main(int argc, char *argv[])
         g_test_add_func("/engine/backs-off", test_backs_off);
         g_test_add_func("/engine/erodes", test_erodes);
         g_test_add_func("/engine/reload", test_reload);
+        g_test_add_func("/engine/reload-merging", test_reload_merging);
         status = g_test_run();
         return harness_end(&h, status);
 }

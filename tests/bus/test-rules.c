@@ -332,20 +332,6 @@ static void test_settings(void)
         harness_configure(&h, "");
 }
 
-static unsigned count_fds(pid_t pid)
-{
-        char *path = g_strdup_printf("/proc/%d/fd", pid);
-        GDir *dir = g_dir_open(path, 0, NULL);
-        unsigned n = 0;
-
-        g_assert_nonnull(dir);
-        while (g_dir_read_name(dir))
-                n++;
-        g_dir_close(dir);
-        g_free(path);
-        return n;
-}
-
 /* Read again all the time, by the bus and by signals, while jobs run: each goes by what is in force, and
  * nothing is left open. */
 static void test_reload_often(void)
@@ -363,7 +349,7 @@ static void test_reload_often(void)
         for (size_t i = 0; i < N; i++)
                 child_area(c[i], 20000, 5, 1);
         assert_estimate(&what, true);
-        n_fds = count_fds(h.daemon_pid);
+        n_fds = harness_daemon_fds(&h);
         for (unsigned i = 0; i < 1000; i++) {
                 if (i % 50 == 0) {
                         if (job)
@@ -379,7 +365,7 @@ static void test_reload_often(void)
         g_free(job);
         assert_rules("default a");
         assert_estimate(&what, true);
-        g_assert_cmpuint(count_fds(h.daemon_pid), ==, n_fds);
+        g_assert_cmpuint(harness_daemon_fds(&h), ==, n_fds);
 
         more = g_strconcat(text, "Merge=never\n", NULL);
         harness_configure(&h, more);
