@@ -157,7 +157,7 @@ static void print_json(const struct result *r, uint64_t mib, unsigned n_rounds)
 
 int main(int argc, char *argv[])
 {
-        struct bench_options options;
+        struct bench_options options = BENCH_OPTIONS_DEFAULT;
         struct bench_target target;
         struct result result;
         int r;

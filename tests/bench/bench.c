@@ -153,7 +153,6 @@ void bench_parse_options(int argc, char *argv[], struct bench_options *ret)
         };
         int c;
 
-        *ret = (struct bench_options){ .mib = 1024, .n_rounds = 7 };
         while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
                 switch (c) {
                 case 'j':

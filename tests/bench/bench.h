@@ -16,7 +16,8 @@ struct bench_options {
         unsigned n_rounds;
         bool json;
 };
-/* --json, --mib=, --rounds=; exits with status 2 for others. */
+#define BENCH_OPTIONS_DEFAULT ((struct bench_options){ .mib = 1024, .n_rounds = 7 })
+/* --json, --mib=, --rounds=, over what *@ret has; exits with status 2 for others. */
 void bench_parse_options(int argc, char *argv[], struct bench_options *ret);
 
 double bench_now_sec(void);
