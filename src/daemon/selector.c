@@ -112,15 +112,23 @@ static bool value_names_processes(const struct selector_value *v)
 
 bool selector_names_processes(const struct selector *s)
 {
-        bool some = false;
+        bool named[SELECTOR_KIND_MAX_] = {}, unnamed[SELECTOR_KIND_MAX_] = {}, some = false;
 
         if (s->only_own)
                 return false;
         for (size_t i = 0; i < s->n_values; i++) {
-                if (value_names_processes(&s->values[i]))
-                        some = true;
-                else if (s->any && s->values[i].kind != SELECTOR_SHLIB)
+                const struct selector_value *v = &s->values[i];
+
+                if (value_names_processes(v))
+                        named[v->kind] = true;
+                else
+                        unnamed[v->kind] = true;
+        }
+        /* Of alternatives none may be one that others can take. */
+        for (int i = 0; i < SELECTOR_KIND_MAX_; i++) {
+                if (s->any && unnamed[i] && i != SELECTOR_SHLIB)
                         return false;
+                some = some || (named[i] && !unnamed[i]);
         }
         return some;
 }

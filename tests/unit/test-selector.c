@@ -471,6 +471,26 @@ static void test_names_nobody(void)
         selector_done(&s);
 }
 
+/* Values of one kind are alternatives: one that names nobody lets everybody in. */
+static void test_names_alternatives(void)
+{
+        _cleanup_(selector_done) struct selector s = {}, other = {};
+
+        add(&s, SELECTOR_CGROUP, "/a");
+        g_assert_true(selector_names_processes(&s));
+        add(&s, SELECTOR_CGROUP, "/");
+        g_assert_false(selector_names_processes(&s));
+        add(&s, SELECTOR_CGROUP, "/b");
+        g_assert_false(selector_names_processes(&s));
+        /* Narrowed down by another kind. */
+        add(&s, SELECTOR_UNIT, "a.service");
+        g_assert_true(selector_names_processes(&s));
+
+        add(&other, SELECTOR_CGROUP, "/sys/fs/cgroup");
+        add(&other, SELECTOR_CGROUP, "/a");
+        g_assert_false(selector_names_processes(&other));
+}
+
 static void test_unseen(void)
 {
         _cleanup_(selector_done) struct selector s = {};
@@ -566,6 +586,7 @@ int main(int argc, char **argv)
         g_test_add_func("/selector/names-any", test_names_any);
         g_test_add_func("/selector/match/own", test_match_own);
         g_test_add_func("/selector/names-nobody", test_names_nobody);
+        g_test_add_func("/selector/names-alternatives", test_names_alternatives);
         g_test_add_func("/selector/unseen", test_unseen);
         g_test_add_func("/selector/cgroup-of", test_cgroup_of);
         g_test_add_func("/selector/cgroup-path", test_cgroup_path);
