@@ -143,6 +143,12 @@ bool limit_take(Manager *m, const struct selector *s, uint64_t pages)
         return true;
 }
 
+void limit_charge_seen(Manager *m, const struct selector *s, uint64_t pages)
+{
+        if (s->only_own)
+                quota_take(&m->pages, s->owner, (int64_t) (pages / LIMIT_SEEN_PER_READ), now_usec(m));
+}
+
 void limit_penalize(Manager *m, const struct selector *s)
 {
         if (s->only_own)

@@ -30,6 +30,10 @@ int limit_filter(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* Whether so many more pages may be looked at for @s; then they are taken from the quota. */
 bool limit_take(Manager *m, const struct selector *s, uint64_t pages);
+/* What so many pages are was told for @s, and not one of them read: that costs so much less. It may be more
+ * than was left. */
+#define LIMIT_SEEN_PER_READ 16U
+void limit_charge_seen(Manager *m, const struct selector *s, uint64_t pages);
 /* What @s is about did not answer, and held up the worker. */
 void limit_penalize(Manager *m, const struct selector *s);
 

@@ -14,8 +14,6 @@
 #define SLICE_USEC 100000U
 /* Users whose names are looked up. */
 #define NAMES_MAX 256U
-/* To see what a page is takes so much less than to read it. */
-#define PAGES_PER_READ 16U
 
 /* Of all rows together: names of programs, files and cgroups are as long as their users like. */
 #define TEXTS_MAX (16U * 1024U * 1024U)
@@ -389,6 +387,7 @@ static void on_row(void *userdata, const union worker_packet *row)
         else if (row->header.type == WORKER_ROW_LOOKED) {
                 l->memory.from = row->looked.next;
                 l->memory.incomplete = l->memory.incomplete || row->looked.n_sparse > 0;
+                limit_charge_seen(l->manager, &l->selector, row->looked.n_pages);
         }
 }
 
@@ -453,8 +452,7 @@ static int call_worker(struct listing *l, const struct listing_waiting *w)
         r = open_process(l, w, &p);
         if (r < 0)
                 return r;
-        if (l->memory.from == 0 &&
-            !limit_take(l->manager, &l->selector, p.rss_anon_bytes / MM_PAGE_SIZE / PAGES_PER_READ + 1))
+        if (!limit_take(l->manager, &l->selector, 1))
                 return -EDQUOT;
         worker_packet_init(&call, WORKER_USAGE, sizeof(call.usage));
         call.usage.exe = p.exe_id;

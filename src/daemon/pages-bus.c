@@ -70,17 +70,25 @@ static int append_run(sd_bus_message *m, const struct mm_run *run, const char *k
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
+/* For whose quota it is. */
+static struct selector his_selector(const struct paging *p)
+{
+        return (struct selector) { .only_own = p->only_own, .owner = p->uid };
+}
+
 static void on_row(void *userdata, const union worker_packet *row)
 {
         const struct worker_runs *runs = &row->runs;
         _cleanup_(freep) char *owner = NULL;
         struct paging *p = userdata;
+        const struct selector his = his_selector(p);
         const char *kind;
 
         if (row->header.type == WORKER_ROW_LOOKED) {
                 p->next = row->looked.next;
                 p->matched = row->looked.matched;
                 p->looked = true;
+                limit_charge_seen(p->manager, &his, row->looked.n_pages);
         }
         if (row->header.type != WORKER_ROW_RUNS || runs->n > WORKER_RUNS_MAX)
                 return;
@@ -124,7 +132,9 @@ static int open_process(const struct paging *p, struct mm_process *ret)
 
 static void penalize(const struct paging *p)
 {
-        limit_penalize(p->manager, &(struct selector) { .only_own = p->only_own, .owner = p->uid });
+        const struct selector his = his_selector(p);
+
+        limit_penalize(p->manager, &his);
 }
 
 static void on_done(void *userdata, int result)

@@ -666,6 +666,15 @@ static void test_limits(void)
         g_assert_cmpuint(a.n_done, >=, 2);
         g_assert_cmpuint(a.n_refused, >, 0);
         g_assert_true(sharing(c->pid, c->pid, &(struct options){ 0 }).found);
+
+        /* One after the other too: in the end a user has had enough. */
+        for (unsigned i = 0;; i++) {
+                a = flood(bus, "Pages", c->pid, 1);
+                if (a.n_refused > 0)
+                        break;
+                g_assert_cmpuint(i, <, 1000);
+        }
+        g_assert_cmpuint(pages(h.bus, c->pid, (struct options){ 0 }).n, >, 0);
         sd_bus_flush_close_unref(bus);
         child_end(c);
 }
