@@ -17,7 +17,8 @@
 #include "spawn.h"
 
 #define FILE_NODE 2U
-#define FILE_SIZE (64U * 1024U)
+#define FILE_PAGES 64U
+#define FILE_SIZE (FILE_PAGES * 4096U)
 
 static void answer(int fd, const struct fuse_in_header *in, int error, const void *data, size_t size)
 {
@@ -44,7 +45,8 @@ static struct fuse_attr attributes(uint64_t node)
 
 static void serve_one(int fd, const struct fuse_in_header *in, int hung_fd)
 {
-        static bool failed;
+        static bool failed[FILE_PAGES];
+        bool *page;
 
         switch (in->opcode) {
         case FUSE_INIT:
@@ -76,14 +78,17 @@ static void serve_one(int fd, const struct fuse_in_header *in, int hung_fd)
                 break;
         case FUSE_OPEN:
         case FUSE_OPENDIR:
-                answer(fd, in, 0, &(struct fuse_open_out){ .fh = 1 }, sizeof(struct fuse_open_out));
+                /* Else whoever opens it waits for the pages that hang. */
+                answer(fd, in, 0, &(struct fuse_open_out){ .fh = 1, .open_flags = FOPEN_KEEP_CACHE },
+                       sizeof(struct fuse_open_out));
                 break;
         case FUSE_READ:
-                if (!failed)
+                page = &failed[((const struct fuse_read_in *)(in + 1))->offset / 4096U % FILE_PAGES];
+                if (!*page)
                         answer(fd, in, -EIO, NULL, 0);
                 else if (write(hung_fd, "!", 1) != 1)
                         _exit(1);
-                failed = true;
+                *page = true;
                 break;
         case FUSE_FORGET:
         case FUSE_BATCH_FORGET:

@@ -97,14 +97,14 @@ static void *hang_writer(void *unused)
 }
 
 /* One thread faults on a file that never answers, a second wants to change the mapping meanwhile. */
-static int hang(const char *path)
+static int hang(const char *path, unsigned page)
 {
         int fd = open(path, O_RDONLY | O_CLOEXEC);
         pthread_t thread;
 
         if (fd < 0)
                 return -1;
-        hanging = mmap(NULL, 2 * TARGET_PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+        hanging = mmap(NULL, 2 * TARGET_PAGE, PROT_READ, MAP_PRIVATE, fd, (off_t)page * TARGET_PAGE);
         if (hanging == MAP_FAILED)
                 return -1;
         answered = 0;
@@ -131,8 +131,8 @@ int states_command(const char *line, char answer[ANSWER_MAX])
                 failed = execl("/proc/self/exe", "mm-target", NULL);
         else if (sscanf(line, "churn %u", &n) == 1)
                 failed = churn(n);
-        else if (sscanf(line, "hang %511s", path) == 1)
-                failed = hang(path);
+        else if (sscanf(line, "hang %u %511s", &n, path) == 2)
+                failed = hang(path, n);
         else if (strcmp(line, "orphan") == 0) {
                 pid = orphan();
                 snprintf(answer, ANSWER_MAX, pid < 0 ? "bad fork" : "ok %d", (int)pid);

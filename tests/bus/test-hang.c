@@ -81,7 +81,7 @@ static void test_hang(gconstpointer method)
         children_start(&h, UID_FIRST, c, pids, 3);
         for (size_t i = 0; i < 3; i++)
                 child_area(c[i], PAGES, 95, 1);
-        child_say(c[2], "hang %s", fs.file);
+        child_say(c[2], "hang 0 %s", fs.file);
         p = (struct pollfd){ .fd = fs.hung_fd, .events = POLLIN };
         g_assert_cmpint(poll(&p, 1, 10000), ==, 1);
         wait_stuck(pids[2]);
@@ -172,7 +172,7 @@ static void test_pagemap(gconstpointer method)
         g_mkdir(dir, 0755);
         hangfs_start(&fs, dir);
         children_start(&h, UID_FIRST, c, pids, 3);
-        child_say(c[2], "hang %s", fs.file);
+        child_say(c[2], "hang 0 %s", fs.file);
         p = (struct pollfd){ .fd = fs.hung_fd, .events = POLLIN };
         g_assert_cmpint(poll(&p, 1, 10000), ==, 1);
         wait_stuck(pids[2]);
@@ -232,7 +232,7 @@ static void test_other_domain(void)
         children_start(&h, UID_SECOND, c + 2, pids + 2, 1);
         for (size_t i = 0; i < 3; i++)
                 child_area(c[i], PAGES, 95, 1);
-        child_say(c[2], "hang %s", fs.file);
+        child_say(c[2], "hang 0 %s", fs.file);
         p = (struct pollfd){ .fd = fs.hung_fd, .events = POLLIN };
         g_assert_cmpint(poll(&p, 1, 10000), ==, 1);
         wait_stuck(pids[2]);
@@ -249,6 +249,41 @@ static void test_other_domain(void)
         g_free(dir);
 }
 
+/* However many there are: each is met once, and the others are served. */
+static void test_many(void)
+{
+        enum { MANY = 20 };
+        unsigned n = test_rounds(6) >= 1000 ? MANY : 4;
+        char *dir = g_build_filename(h.dir, "hang", NULL), *job;
+        struct child *c[MANY + 2];
+        pid_t pids[MANY + 2];
+        struct hangfs fs;
+        struct pollfd p;
+        char answer;
+
+        g_mkdir(dir, 0755);
+        hangfs_start(&fs, dir);
+        children_start(&h, UID_FIRST, c, pids, n + 2);
+        for (size_t i = 0; i < n + 2; i++)
+                child_area(c[i], PAGES, 95, 1);
+        for (size_t i = 0; i < n; i++) {
+                child_say(c[i], "hang %zu %s", 2 * i, fs.file);
+                p = (struct pollfd){ .fd = fs.hung_fd, .events = POLLIN };
+                g_assert_cmpint(poll(&p, 1, 10000), ==, 1);
+                g_assert_cmpint(read(fs.hung_fd, &answer, 1), ==, 1);
+                wait_stuck(pids[i]);
+        }
+        job = job_start(h.bus, "Estimate", &(struct what){ .all = true, .exe = h.target });
+        g_assert_cmpstr(job_wait(h.bus, job), ==, "done");
+        g_assert_cmpuint(job_reason(h.bus, job, "skipped", NULL), ==, n);
+        g_assert_cmpuint(job_figure(h.bus, job, "duplicate_frames"), >=, PAGES);
+        g_free(job);
+        hangfs_stop(&fs, dir);
+        children_end(c, n + 2);
+        g_rmdir(dir);
+        g_free(dir);
+}
+
 int main(int argc, char **argv)
 {
         int status;
@@ -261,6 +296,7 @@ int main(int argc, char **argv)
         g_test_add_data_func("/hang/estimate", "Estimate", test_hang);
         g_test_add_data_func("/hang/merge", "Merge", test_hang);
         g_test_add_func("/hang/other-domain", test_other_domain);
+        g_test_add_func("/hang/many", test_many);
         g_test_add_data_func("/hang/memory", "Memory", test_pagemap);
         g_test_add_data_func("/hang/pages", "Pages", test_pagemap);
         g_test_add_data_func("/hang/sharing", "Sharing", test_pagemap);
