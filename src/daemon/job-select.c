@@ -5,58 +5,13 @@
 #include "shared/lookup.h"
 #include "shared/names.h"
 
-static const char *missing_error(enum selector_kind kind)
-{
-        switch (kind) {
-        case SELECTOR_COMM:
-        case SELECTOR_EXE:
-        case SELECTOR_PROGRAM:
-                return MERGEMEM_ERROR_NO_SUCH_PROGRAM;
-        case SELECTOR_CGROUP:
-                return MERGEMEM_ERROR_NO_SUCH_CGROUP;
-        case SELECTOR_UNIT:
-                return MERGEMEM_ERROR_NO_SUCH_UNIT;
-        case SELECTOR_USER:
-                return MERGEMEM_ERROR_NO_SUCH_USER;
-        case SELECTOR_SHLIB:
-                return MERGEMEM_ERROR_NO_SUCH_LIBRARY;
-        default:
-                return MERGEMEM_ERROR_NO_SUCH_PROCESS;
-        }
-}
-
 /* Why nothing runs that is meant by @v. */
 static void fail_missing(struct job *j, const struct selector_value *v)
 {
-        const char *name = missing_error(v->kind), *own = j->selector.only_own ? " among your own" : "";
+        _cleanup_(freep) char *text = NULL;
+        const char *name = selector_missing_error(&j->selector, v, &text);
 
-        switch (v->kind) {
-        case SELECTOR_PID:
-                job_fail(j, name, "There is no process %d%s.", v->pid, own);
-                break;
-        case SELECTOR_COMM:
-                job_fail(j, name, "No process is named \"%s\"%s.", v->text, own);
-                break;
-        case SELECTOR_EXE:
-        case SELECTOR_PROGRAM:
-                job_fail(j, name, "No process runs the program %s%s.", v->text, own);
-                break;
-        case SELECTOR_CGROUP:
-                job_fail(j, name, "No process is in the cgroup %s%s.", v->text, own);
-                break;
-        case SELECTOR_UNIT:
-                job_fail(j, name, "No process belongs to the unit %s%s.", v->text, own);
-                break;
-        case SELECTOR_USER:
-                if (v->uid == (uid_t) -1)
-                        job_fail(j, name, "There is no user \"%s\".", v->text);
-                else
-                        job_fail(j, MERGEMEM_ERROR_NOTHING_MATCHES, "The user %s has no process%s.", v->text,
-                                 own);
-                break;
-        default:
-                job_fail(j, name, "No process%s has the library %s in its memory.", own, v->text);
-        }
+        job_fail(j, name, "%s", text ?: "Nothing matches.");
 }
 
 int job_domain_of(const struct job *j, const struct mm_process *p, const char *unit, const char *cgroup,

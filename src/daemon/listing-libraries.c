@@ -54,6 +54,10 @@ static int append_library(struct listing *l, const struct listing_library *row)
 
 static void append_libraries(struct listing *l)
 {
+        if (l->n_rows == 0 && selector_has(&l->selector, SELECTOR_SHLIB)) {
+                listing_fail_none(l);
+                return;
+        }
         manager_update_account(l->manager);
         listing_sum_owners(l);
         for (size_t i = 0; i < l->n_rows; i++) {
@@ -69,17 +73,19 @@ static void append_libraries(struct listing *l)
 
 bool listing_library_is_meant(struct listing *l, const struct mm_file_id *file, const char *path)
 {
+        bool meant = false;
+
         if (!selector_has(&l->selector, SELECTOR_SHLIB))
                 return true;
         for (size_t i = 0; i < l->selector.n_values; i++) {
-                const struct selector_value *v = &l->selector.values[i];
+                struct selector_value *v = &l->selector.values[i];
 
                 if (v->kind == SELECTOR_SHLIB &&
                     (mm_file_id_known(&v->file) ? mm_file_id_equal(&v->file, file)
                                                 : mm_library_name_match(v->text, path)))
-                        return true;
+                        v->seen = meant = true;
         }
-        return false;
+        return meant;
 }
 
 static void on_library(void *userdata, const union worker_packet *row)

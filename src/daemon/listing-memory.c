@@ -262,6 +262,7 @@ static int append_row(struct listing *l, const struct memory_row *row)
 
 static void append_rows(struct listing *l)
 {
+        bool any = l->selector.n_values == 0;
         int r = 0;
 
         if (l->memory.by == MEMORY_BY_LIBRARY) {
@@ -280,11 +281,15 @@ static void append_rows(struct listing *l)
                         row->n_duplicates = owner->sum.n_candidates;
                         row->n_zero = owner->sum.n_candidate_zero;
                 }
-                if (row->n_processes > 0 || row->n_unread > 0)
-                        r = append_row(l, row);
+                if (row->n_processes == 0 && row->n_unread == 0)
+                        continue;
+                r = append_row(l, row);
+                any = true;
         }
         if (r < 0)
                 listing_fail(l, r);
+        else if (!any)
+                listing_fail_none(l);
         else
                 listing_answer(l);
 }

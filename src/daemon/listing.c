@@ -42,6 +42,30 @@ void listing_fail(struct listing *l, int error)
         listing_free(l);
 }
 
+static void fail_missing(struct listing *l, const struct selector_value *missing)
+{
+        const struct selector *s = &l->selector;
+        const char *name = MERGEMEM_ERROR_NOTHING_MATCHES;
+        _cleanup_(freep) char *text = NULL;
+
+        if (missing)
+                name = selector_missing_error(s, missing, &text);
+        if (text)
+                (void) sd_bus_reply_method_errorf(l->call, name, "%s", text);
+        else
+                (void) sd_bus_reply_method_errorf(l->call, name,
+                                                  "No process%s that may be looked at matches all that was "
+                                                  "asked for.", s->only_own ? " of your own" : "");
+        listing_free(l);
+}
+
+void listing_fail_none(struct listing *l)
+{
+        const struct selector *s = &l->selector;
+
+        fail_missing(l, selector_unseen(s, false) ?: selector_unseen(s, true));
+}
+
 static int append_process(struct listing *l, const struct mm_process *p, const char *unit,
                           enum exclusion why)
 {
@@ -98,7 +122,7 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
         enum exclusion why = policy_exclude(p, selector_names_processes(&l->selector));
 
         account_seen(&l->manager->account, p->pid, p->start_ticks);
-        if (why == EXCLUSION_KERNEL || why == EXCLUSION_ENDED || !selector_match(&l->selector, p, unit))
+        if (!selector_match(&l->selector, p, unit) || why == EXCLUSION_KERNEL || why == EXCLUSION_ENDED)
                 return 0;
         if (l->n_processes++ >= LISTING_ROWS_MAX)
                 return -E2BIG;
@@ -141,7 +165,9 @@ static void on_list_done(void *userdata, int error)
                 return;
         }
         account_pass_end(&l->manager->account, l->pass);
-        if (l->kind == LISTING_LIBRARIES)
+        if (l->n_processes == 0 && l->selector.n_values > 0)
+                listing_fail_none(l);
+        else if (l->kind == LISTING_LIBRARIES)
                 listing_libraries(l);
         else if (l->kind == LISTING_OWNERS)
                 listing_owners(l);
@@ -159,10 +185,7 @@ static void on_resolve_done(void *userdata, int error)
         int r = error;
 
         if (r == -ESRCH) {
-                (void) sd_bus_reply_method_errorf(l->call, MERGEMEM_ERROR_NO_SUCH_USER,
-                                                  "There is no user \"%s\".",
-                                                  l->selector.values[l->resolve.next].text);
-                listing_free(l);
+                fail_missing(l, &l->selector.values[l->resolve.next]);
                 return;
         }
         if (r == -ETIMEDOUT)

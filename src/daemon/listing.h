@@ -79,6 +79,8 @@ struct listing *listing_free(struct listing *l);
 /* The end: the reply is whole, or there is none. */
 void listing_answer(struct listing *l);
 void listing_fail(struct listing *l, int error);
+/* The same if nothing is what was asked for. */
+void listing_fail_none(struct listing *l);
 
 /* One more process that waits. */
 int listing_wait(struct listing *l, struct mm_process *p, size_t row);

@@ -85,6 +85,11 @@ static void test_usage(void)
 
 static void test_nothing_matched(void)
 {
+        static const char *const lists[] = {
+                "memory", "memory --by=user", "memory --by=library", "list processes", "list libraries",
+                "list cgroups", "list owners",
+        };
+
         expect_failure("merge --shlib=libnosuch.so", MERGEMEM_EXIT_NOTHING_MATCHED, "libnosuch.so");
         expect_failure("merge --exe=/no/such/program", MERGEMEM_EXIT_NOTHING_MATCHED, "/no/such/program");
         expect_failure("merge --comm=nosuchcomm", MERGEMEM_EXIT_NOTHING_MATCHED, "nosuchcomm");
@@ -95,6 +100,22 @@ static void test_nothing_matched(void)
         expect_failure("pages 4194303", MERGEMEM_EXIT_NOTHING_MATCHED, "4194303");
         expect_failure("shared 4194303", MERGEMEM_EXIT_NOTHING_MATCHED, "4194303");
         expect_failure("pages 1 --owner=libnosuch", MERGEMEM_EXIT_NOTHING_MATCHED, "libnosuch");
+        for (size_t i = 0; i < ELEMENTSOF(lists); i++) {
+                char *by_pid = g_strconcat(lists[i], " --pid=4194303", NULL);
+                char *by_user = g_strconcat(lists[i], " --user=nosuchuser", NULL);
+                char *by_both = g_strconcat(lists[i], " --comm=mergememd ", pid_options[0], NULL);
+
+                expect_failure(by_pid, MERGEMEM_EXIT_NOTHING_MATCHED, "4194303");
+                expect_failure(by_user, MERGEMEM_EXIT_NOTHING_MATCHED, "nosuchuser");
+                expect_failure(by_both, MERGEMEM_EXIT_NOTHING_MATCHED, "matches all");
+                g_free(by_pid);
+                g_free(by_user);
+                g_free(by_both);
+        }
+        expect_failure("memory --shlib=libnosuch.so", MERGEMEM_EXIT_NOTHING_MATCHED, "libnosuch.so");
+        expect_failure("memory --by=library --shlib=libnosuch.so", MERGEMEM_EXIT_NOTHING_MATCHED,
+                       "libnosuch.so");
+        expect_failure("list libraries --shlib=libnosuch.so", MERGEMEM_EXIT_NOTHING_MATCHED, "libnosuch.so");
 }
 
 static void test_failed(void)

@@ -243,7 +243,7 @@ static void test_ended(struct child **c, const pid_t *pids)
         g_assert_cmpuint(owners("anon", NULL).present, >=, (N - 1) * PAGES);
         for (size_t i = 1; i < N; i++)
                 c[i] = child_end(c[i]);
-        (void) processes(pids, N);
+        (void) processes(NULL, 0);
         g_assert_cmpuint(owners(NULL, NULL).present, ==, 0);
         check_sums();
 }
