@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include "daemon/worker-child.h"
+#include "lib/ksm-frame.h"
 #include "lib/page-kind.h"
 #include "lib/vmflags.h"
 
@@ -12,10 +13,11 @@
 
 struct counting {
         struct worker_child *w;
+        struct mm_ksm_areas ksm;
         uint64_t n_merged, n_shared, n_zero;
 };
 
-/* Only a page that is mapped more than once can be KSM's; its flags say whether it is. */
+/* The flags of a page's frame say whether it is KSM's. */
 static int count_pages(void *userdata, const struct mm_page *pages, size_t n)
 {
         struct counting *c = userdata;
@@ -28,7 +30,7 @@ static int count_pages(void *userdata, const struct mm_page *pages, size_t n)
                     pages[i].frame == 0)
                         continue;
                 if (mm_kpage_flags(&c->w->kpage, pages[i].frame, &flags, 1) == 1 &&
-                    (flags & (1ULL << KPF_KSM)) != 0)
+                    (mm_ksm_areas_judge(&c->ksm, &pages[i], flags) & (1ULL << KPF_KSM)) != 0)
                         c->n_merged++;
         }
         c->w->n_pages += n;
@@ -123,6 +125,8 @@ static int count(struct worker_child *w, const struct worker_ranges *ranges, int
         int r;
 
         r = mm_pagemap_open(dir_fd, &pagemap);
+        if (r >= 0 && !direct)
+                r = mm_ksm_areas_read(&w->kpage, dir_fd, &c.ksm);
         for (uint32_t i = 0; i < ranges->n && r >= 0; i++) {
                 const struct counting before = c;
 
@@ -133,6 +137,7 @@ static int count(struct worker_child *w, const struct worker_ranges *ranges, int
                         .n_zero = (uint32_t) (c.n_zero - before.n_zero),
                 };
         }
+        mm_ksm_areas_done(&c.ksm);
         if (r < 0)
                 return r;
         ret->header.size += (uint32_t) (ranges->n * sizeof(ret->counts[0]));

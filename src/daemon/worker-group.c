@@ -2,6 +2,7 @@
 #include <linux/kernel-page-flags.h>
 
 #include "daemon/worker-child.h"
+#include "lib/ksm-frame.h"
 
 /* Ranges that the service is told of in one plan for mergemod, which merges page by page. */
 #define EXACT_RANGES_MAX 131072U
@@ -414,6 +415,7 @@ static int look_again(struct worker_child *w, uint64_t *ret_planned, uint64_t *r
         struct mm_record *items = mm_records_items(r->records);
         size_t n = mm_records_count(r->records);
         struct mm_pagemap *pagemap = NULL;
+        struct mm_ksm_areas ksm = {};
         struct round_target *t = NULL;
         int k = 0;
 
@@ -429,7 +431,9 @@ static int look_again(struct worker_child *w, uint64_t *ret_planned, uint64_t *r
                 if (!t || t->index != items[i].target) {
                         t = round_find_target(r, items[i].target);
                         pagemap = mm_pagemap_free(pagemap);
-                        if (t && t->dir_fd >= 0)
+                        mm_ksm_areas_done(&ksm);
+                        if (t && t->dir_fd >= 0 &&
+                            mm_ksm_areas_read(&r->scan.kpage, t->dir_fd, &ksm) >= 0)
                                 (void) mm_pagemap_open(t->dir_fd, &pagemap);
                 }
                 if (!pagemap || mm_pagemap_read(pagemap, address, &word, 1) != 1) {
@@ -445,10 +449,11 @@ static int look_again(struct worker_child *w, uint64_t *ret_planned, uint64_t *r
                         (*ret_planned)++;
                 if ((page.flags & MM_PAGE_ZERO) != 0 ||
                     (mm_kpage_flags(&r->scan.kpage, page.frame, &flags, 1) == 1 &&
-                     (flags & (1ULL << KPF_KSM)) != 0))
+                     (mm_ksm_areas_judge(&ksm, &page, flags) & (1ULL << KPF_KSM)) != 0))
                         items[i].key = page.frame;
         }
         mm_pagemap_free(pagemap);
+        mm_ksm_areas_done(&ksm);
         return k;
 }
 

@@ -140,6 +140,7 @@ int worker_child_pages(struct worker_child *w, const struct worker_pages *call, 
         _cleanup_(mm_elf_cache_freep) struct mm_elf_cache *cache = NULL;
         _cleanup_(mm_pagemap_freep) struct mm_pagemap *pagemap = NULL;
         _cleanup_(mm_ranges_done) struct mm_ranges look = {};
+        _cleanup_(mm_ksm_areas_done) struct mm_ksm_areas ksm = {};
         struct mm_survey survey;
         struct listing_pages l;
         bool matched;
@@ -154,6 +155,8 @@ int worker_child_pages(struct worker_child *w, const struct worker_pages *call, 
                 r = mm_pagemap_open(dir_fd, &pagemap);
         if (r >= 0)
                 r = mm_ranges_read(cache, dir_fd, &call->exe, false, &look);
+        if (r >= 0 && !call->reduced)
+                r = mm_ksm_areas_read(&w->kpage, dir_fd, &ksm);
         if (r < 0)
                 return r;
         survey = (struct mm_survey) {
@@ -162,6 +165,7 @@ int worker_child_pages(struct worker_child *w, const struct worker_pages *call, 
                 .areas = &look.areas,
                 .ranges = look.items,
                 .n_ranges = look.n,
+                .ksm = &ksm,
         };
         l.w = w;
         l.survey = &survey;

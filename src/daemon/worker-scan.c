@@ -203,6 +203,7 @@ static int scan_piece(struct scanning *s, const struct mm_range *range, const st
                 return k;
         ksm_only = range->file_backed ||
                    (r->direct && (found.registered || (piece->flags & MM_VM_PRIVATE) != 0));
+        r->scan.area = piece->flags;
         r->scan.huge = !ksm_only && is_left_as_huge(piece, r->huge);
         owner = (r->cross_owners ? 0U : found.owner + 1U) | (r->direct && ksm_only ? NOT_DIRECT : 0U) |
                 (r->direct && r->scan.huge ? NOT_DIRECT_AS_HUGE : 0U) |

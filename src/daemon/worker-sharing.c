@@ -92,6 +92,7 @@ static int look(struct share_look *s, const struct mm_kpage *kpage, mm_survey_cb
 {
         _cleanup_(mm_pagemap_freep) struct mm_pagemap *pagemap = NULL;
         _cleanup_(mm_ranges_done) struct mm_ranges l = {};
+        _cleanup_(mm_ksm_areas_done) struct mm_ksm_areas ksm = {};
         struct mm_survey survey;
         int r, k;
 
@@ -99,9 +100,11 @@ static int look(struct share_look *s, const struct mm_kpage *kpage, mm_survey_cb
         r = mm_pagemap_open(dir_fd, &pagemap);
         if (r >= 0)
                 r = mm_ranges_read(NULL, dir_fd, NULL, false, &l);
+        if (r >= 0 && kpage)
+                r = mm_ksm_areas_read(kpage, dir_fd, &ksm);
         if (r < 0)
                 return r;
-        survey = (struct mm_survey) { .pagemap = pagemap, .kpage = kpage, .areas = &l.areas };
+        survey = (struct mm_survey) { .pagemap = pagemap, .kpage = kpage, .areas = &l.areas, .ksm = &ksm };
         s->survey = &survey;
         s->next = s->call->from;
         worker_packet_init(&s->row, WORKER_ROW_SHARED, sizeof(s->row.shared));

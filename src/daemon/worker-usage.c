@@ -71,6 +71,7 @@ int worker_child_usage(struct worker_child *w, const struct worker_usage *call, 
         _cleanup_(mm_elf_cache_freep) struct mm_elf_cache *cache = NULL;
         _cleanup_(mm_pagemap_freep) struct mm_pagemap *pagemap = NULL;
         _cleanup_(mm_ranges_done) struct mm_ranges l = {};
+        _cleanup_(mm_ksm_areas_done) struct mm_ksm_areas ksm = {};
         struct mm_survey survey;
         struct counting c = { .w = w, .survey = &survey };
         int r = 0;
@@ -83,6 +84,8 @@ int worker_child_usage(struct worker_child *w, const struct worker_usage *call, 
                 r = mm_pagemap_open(dir_fd, &pagemap);
         if (r >= 0)
                 r = mm_ranges_read(cache, dir_fd, &call->exe, false, &l);
+        if (r >= 0)
+                r = mm_ksm_areas_read(&w->kpage, dir_fd, &ksm);
         if (r < 0)
                 return r;
         survey = (struct mm_survey) {
@@ -91,6 +94,7 @@ int worker_child_usage(struct worker_child *w, const struct worker_usage *call, 
                 .areas = &l.areas,
                 .ranges = l.items,
                 .n_ranges = l.n,
+                .ksm = &ksm,
         };
         r = mm_survey_walk(&survey, call->from, UINT64_MAX, on_seen, &c);
         if (r >= 0)

@@ -2,12 +2,10 @@
 #include "lib/kpage.h"
 
 #include <fcntl.h>
+#include <linux/kernel-page-flags.h>
+#include <sys/mman.h>
 
-void mm_kpage_open(int proc_fd, struct mm_kpage *ret)
-{
-        ret->count_fd = openat(proc_fd, "kpagecount", O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        ret->flags_fd = openat(proc_fd, "kpageflags", O_RDONLY | O_CLOEXEC | O_NOCTTY);
-}
+#include "lib/hash.h"
 
 void mm_kpage_done(struct mm_kpage *k)
 {
@@ -24,6 +22,33 @@ static ssize_t kpage_read(int fd, uint64_t frame, uint64_t *words, size_t n)
 
         size = pread(fd, words, n * sizeof(*words), (off_t)(frame * sizeof(*words)));
         return size < 0 ? -errno : size / (ssize_t)sizeof(*words);
+}
+
+/* Whether the kernel takes a page for KSM's that it cannot be: ours, and just written. */
+static bool is_ksm_vague(int flags_fd)
+{
+        uint64_t frame, flags;
+        bool vague;
+        void *p;
+
+        if (flags_fd < 0)
+                return false;
+        p = mmap(NULL, MM_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (p == MAP_FAILED)
+                return false;
+        *(volatile uintptr_t *)p = (uintptr_t)p;
+        frame = mm_frame_at(p);
+        vague = frame > 0 && kpage_read(flags_fd, frame, &flags, 1) == 1 &&
+                (flags & (UINT64_C(1) << KPF_KSM)) != 0;
+        (void)munmap(p, MM_PAGE_SIZE);
+        return vague;
+}
+
+void mm_kpage_open(int proc_fd, struct mm_kpage *ret)
+{
+        ret->count_fd = openat(proc_fd, "kpagecount", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        ret->flags_fd = openat(proc_fd, "kpageflags", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        ret->ksm_is_vague = is_ksm_vague(ret->flags_fd);
 }
 
 int mm_kpage_count(const struct mm_kpage *k, uint64_t frame, uint64_t *ret)

@@ -6,6 +6,7 @@
 /* /proc/kpagecount and /proc/kpageflags, one word per frame. */
 struct mm_kpage {
         int count_fd, flags_fd; /* negative if it cannot be read */
+        bool ksm_is_vague;      /* KPF_KSM is set on all anonymous frames: see lib/ksm-frame.h */
 };
 /* Never fails: what is missing stays closed, and the readers below say -ENODATA. */
 void mm_kpage_open(int proc_fd, struct mm_kpage *ret);

@@ -330,16 +330,22 @@ int mm_pages_walk_slices(struct mm_pagemap *pm, uint64_t *at, uint64_t end, mm_p
         return r;
 }
 
-uint64_t mm_zero_frame(void)
+uint64_t mm_frame_at(const void *p)
 {
         _cleanup_(closep) int fd = -EBADF;
-        uint64_t word = 0;
-        off_t offset;
-        void *p;
+        off_t offset = (off_t)((uintptr_t)p / MM_PAGE_SIZE * sizeof(uint64_t));
+        uint64_t word;
 
         fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        if (fd < 0)
+        if (fd < 0 || pread(fd, &word, sizeof(word), offset) != sizeof(word))
                 return 0;
+        return word & WORD_PRESENT ? word & WORD_FRAME : 0;
+}
+
+uint64_t mm_zero_frame(void)
+{
+        uint64_t frame;
+        void *p;
 
         p = mmap(NULL, MM_PAGE_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (p == MAP_FAILED)
@@ -347,10 +353,7 @@ uint64_t mm_zero_frame(void)
 
         /* Reading what was never written makes the kernel put its page of zeros there. */
         (void)*(volatile uint8_t *)p;
-        offset = (off_t)((uintptr_t)p / MM_PAGE_SIZE * sizeof(word));
-        if (pread(fd, &word, sizeof(word), offset) != sizeof(word))
-                word = 0;
+        frame = mm_frame_at(p);
         (void)munmap(p, MM_PAGE_SIZE);
-
-        return word & WORD_PRESENT ? word & WORD_FRAME : 0;
+        return frame;
 }

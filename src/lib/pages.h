@@ -63,5 +63,8 @@ ssize_t mm_pagemap_read(struct mm_pagemap *pm, uint64_t address, uint64_t *words
 /* One word as a page. @zero_frame: from mm_zero_frame(), 0 if not known. */
 struct mm_page mm_pagemap_decode(uint64_t word, uint64_t address, uint64_t zero_frame);
 
+/* Frame of our own page at @p; 0 if there is none, or the kernel does not tell. */
+uint64_t mm_frame_at(const void *p);
+
 /* Frame of the kernel's zero page, found through our own pagemap; 0 if not told. */
 uint64_t mm_zero_frame(void);

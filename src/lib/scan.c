@@ -5,6 +5,7 @@
 #include <linux/kernel-page-flags.h>
 
 #include "lib/hash.h"
+#include "lib/ksm-frame.h"
 
 #define BATCH_PAGES (MM_SCAN_BUFFER / MM_PAGE_SIZE)
 
@@ -202,6 +203,7 @@ static void look_up_flags(struct range_scan *rs, struct mm_page *pages, size_t n
         if (n_wanted == 0 || mm_kpage_flags_of(&rs->s->kpage, wanted, n_wanted, words) < 0)
                 return;
         for (size_t i = 0; i < n_wanted; i++) {
+                words[i] = mm_ksm_judge(words[i], rs->s->kpage.ksm_is_vague, &wanted[i], rs->s->area);
                 if (words[i] & (UINT64_C(1) << KPF_KSM))
                         pages[index[i]].flags |= MM_PAGE_KSM;
                 if (words[i] & (UINT64_C(1) << KPF_ZERO_PAGE))

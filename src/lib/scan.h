@@ -17,6 +17,7 @@ struct mm_scan {
         uint32_t part, n_parts;
         bool direct; /* mergemod is at work: its shared frames in anonymous areas count as private pages */
         bool huge;   /* records of the next range get MM_RECORD_HUGE */
+        uint32_t area; /* MM_VM_* of the next range, as far as mm_ksm_judge() asks for them */
         uint64_t reached; /* what lies before it in the last range was looked at */
         uint8_t *buffer; /* MM_SCAN_BUFFER bytes, page-aligned; owned */
 

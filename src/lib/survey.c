@@ -76,6 +76,8 @@ static int on_pages(void *userdata, const struct mm_page *pages, size_t n)
                         r = mm_kpage_flags_of(w->s->kpage, pages, n, flags);
                 if (r < 0)
                         return r;
+                for (size_t i = 0; i < n; i++)
+                        flags[i] = mm_ksm_areas_judge(w->s->ksm, &pages[i], flags[i]);
         }
         for (size_t i = 0; i < n; i++)
                 seen[i] = (struct mm_seen) {

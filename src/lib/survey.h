@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "lib/kpage.h"
+#include "lib/ksm-frame.h"
 #include "lib/owner.h"
 #include "lib/page-kind.h"
 
@@ -10,7 +10,8 @@
 
 struct mm_seen {
         struct mm_page page;
-        uint64_t count, flags; /* words of kpagecount and kpageflags; 0 if there is no frame */
+        /* Words of kpagecount and kpageflags, that one judged by mm_ksm_judge(); 0 if there is no frame. */
+        uint64_t count, flags;
         enum mm_page_kind kind; /* if frames are asked for */
 };
 
@@ -27,6 +28,7 @@ struct mm_survey {
         const struct mm_areas *areas;
         const struct mm_range *ranges;  /* from mm_owners_assign() of these areas, or none */
         size_t n_ranges;
+        const struct mm_ksm_areas *ksm; /* needed with kpage */
 
         uint64_t next;        /* what lies before it was looked at */
         uint64_t n_pages;     /* that is, so many pages */

@@ -113,6 +113,8 @@ static int parse_line(struct list *l, const char *line, const char *end)
                         flags = parse_flags(p, end);
                 else if ((p = after_key(line, end, "AnonHugePages:")))
                         flags = parse_is_some(p, end) ? MM_VM_HAS_HUGE : 0;
+                else if ((p = after_key(line, end, "KSM:")))
+                        flags = parse_is_some(p, end) ? MM_VM_HAS_KSM : 0;
                 else
                         return 0;
                 if (l->n == 0)

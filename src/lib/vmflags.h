@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What madvise(2), mlock(2) and drivers have said about areas, and whether they have huge pages: VmFlags and
- * AnonHugePages of /proc/PID/smaps (Documentation/filesystems/proc.rst). */
+/* What madvise(2), mlock(2) and drivers have said about areas, and whether they have huge pages and pages of
+ * KSM's: VmFlags, AnonHugePages and KSM of /proc/PID/smaps (Documentation/filesystems/proc.rst). */
 
 enum {
         MM_VM_MERGEABLE = 1 << 0,    /* mg: registered with KSM */
@@ -18,6 +18,7 @@ enum {
         MM_VM_SHADOW_STACK = 1 << 7, /* ss */
         MM_VM_NOHUGEPAGE = 1 << 8,   /* nh: gets no huge pages */
         MM_VM_HAS_HUGE = 1 << 9,     /* has some */
+        MM_VM_HAS_KSM = 1 << 10,     /* has pages of KSM's; not told before Linux 6.6 */
 };
 
 /* Areas with these are not for looking at unless a rule names the process. */

@@ -159,6 +159,7 @@ struct look {
         struct mm_areas areas;
         struct mm_pagemap *pagemap;
         struct mm_kpage kpage;
+        struct mm_ksm_areas ksm;
         struct mm_survey survey;
 };
 
@@ -174,14 +175,16 @@ static void look_open(struct look *l, pid_t pid, bool scan)
         if (!scan)
                 mm_pagemap_forget_scan(l->pagemap);
         mm_kpage_open(proc_fd, &l->kpage);
+        g_assert_cmpint(mm_ksm_areas_read(&l->kpage, l->dir_fd, &l->ksm), ==, 0);
         l->survey = (struct mm_survey) {
-                .pagemap = l->pagemap, .kpage = &l->kpage, .areas = &l->areas
+                .pagemap = l->pagemap, .kpage = &l->kpage, .areas = &l->areas, .ksm = &l->ksm
         };
 }
 
 static void look_close(struct look *l)
 {
         mm_areas_done(&l->areas);
+        mm_ksm_areas_done(&l->ksm);
         mm_pagemap_free(l->pagemap);
         mm_kpage_done(&l->kpage);
         close(l->dir_fd);

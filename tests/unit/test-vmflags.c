@@ -21,7 +21,7 @@ static const char smaps[] =
         "THPeligible:           1\n"
         "VmFlags: dd wf lo um io ht ss \n"
         "7f0000200000-7f0000800000 rw-p 00000000 00:00 0 \n"
-        "AnonHugePages:      4096 kB\nShmemPmdMapped:        0 kB\n"
+        "KSM:                  12 kB\nAnonHugePages:      4096 kB\nShmemPmdMapped:        0 kB\n"
         "VmFlags: rd wr nh \n"
         "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n"
         "VmFlags: ex \n";
@@ -40,7 +40,7 @@ static void test_parse(void)
         /* What a file or an area is called is no flag. */
         g_assert_cmphex(v[2].flags, ==, 0);
         g_assert_cmphex(v[3].flags, ==, MM_VM_PRIVATE | MM_VM_SPECIAL);
-        g_assert_cmphex(v[4].flags, ==, MM_VM_NOHUGEPAGE | MM_VM_HAS_HUGE);
+        g_assert_cmphex(v[4].flags, ==, MM_VM_NOHUGEPAGE | MM_VM_HAS_HUGE | MM_VM_HAS_KSM);
         g_assert_cmphex(v[5].end, ==, 0xffffffffff601000);
         g_assert_cmphex(v[5].flags, ==, 0);
 }

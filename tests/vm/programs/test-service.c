@@ -308,6 +308,59 @@ static void memory(void) {
         service_end(&service);
 }
 
+static void check_between(long least, long value, long most) {
+        check_at_least(value, least);
+        check_at_least(most, value);
+}
+
+/* Pages of KSM's of a process, as the views and an estimate tell them. */
+static void check_ksm(pid_t pid, long least, long most) {
+        char *json = ctl("memory --pid %d", pid);
+
+        check_between(least, json_number(json, "ksm_bytes") / (long)PAGE, most);
+        free(json);
+        json = ctl("shared %d", pid);
+        check_between(least, json_number(json, "ksm_pages"), most);
+        free(json);
+        json = ctl("pages %d --flags=ksm", pid);
+        check_between(least, json_number(json, "page_count"), most);
+        free(json);
+        json = ctl("estimate --pid %d", pid);
+        check_between(least, json_number(json, "ksm_pages"), most);
+        free(json);
+}
+
+/* What KSM has merged is told from what it has not, whatever the kernel says of frames: some are shared
+ * since a fork. */
+static void ksm(void) {
+        struct service service = service_start();
+        struct peer a = holder_of(USER, SEED), b = holder_of(USER, SEED), c = holder_of(USER, SEED + 1);
+        long all = (long)ALL, half = (long)n / 2;
+        char *json;
+
+        check_ksm(a.pid, 0, 0);
+        json = ctl("merge --mechanism ksm --pid %d --pid %d", a.pid, b.pid);
+        check_shared(&a, &b);
+        /* With them a few that the program has; whether zeros count is the kernel's choice. */
+        check_between(4 * half - 128, json_number(json, "merged_pages"), 2 * (all + 256));
+        check_between(2 * half - 64, json_number(json, "saved_frames"), all + half + 256);
+        free(json);
+        check_ksm(a.pid, 2 * half - 64, all + 256);
+        check_ksm(c.pid, 0, 0);
+        check_between(4 * half - 128, stats_number("merged_pages"), 2 * (all + 256));
+
+        peer_call(&a, touch, half);
+        check_ksm(a.pid, half - 64, all - half + 256);
+        for (int i = 0; i < 150 && stats_number("merged_pages") > 2 * all - half + 512; i++)
+                usleep(100000);
+        check_between(2 * half - 128, stats_number("merged_pages"), 2 * all - half + 512);
+
+        free(ctl("unmerge --user %d", USER));
+        check_ksm(a.pid, 0, 0);
+        check_equal(peer_call(&a, wrong, SEED) + peer_call(&b, wrong, SEED), 0);
+        service_end(&service);
+}
+
 /* From then on nobody lets it make calls of his own. */
 static long filter(long unused) {
         struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
@@ -542,6 +595,7 @@ int main(int argc, char **argv) {
                 { "service: unmerge, also by another service", unmerge },
                 { "service: trust domains, by frame number", domains },
                 { "service: memory, pages and shared tell what is merged", memory },
+                { "service: pages of KSM's are told from others, whatever the kernel says", ksm },
                 { "service: a library's .bss at once, its .data by KSM", library },
                 { "service: the module registers with KSM what nobody else could", registers },
                 { "service: huge pages are left alone", huge },
