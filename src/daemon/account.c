@@ -101,7 +101,7 @@ struct account_line *account_line(struct account_lines *lines, uint32_t kind, co
 
         if (l)
                 return l;
-        if (lines->n >= ACCOUNT_LINES_MAX)
+        if (lines->n >= ACCOUNT_LINES_MAX || strlen(name) > ACCOUNT_TEXT_MAX - lines->n_text)
                 return NULL;
         items = reallocarray(lines->items, lines->n + 1, sizeof(*items));
         if (!items)
@@ -115,6 +115,7 @@ struct account_line *account_line(struct account_lines *lines, uint32_t kind, co
                 line_free(l);
                 return NULL;
         }
+        lines->n_text += strlen(name);
         return lines->items[lines->n++] = l;
 }
 
@@ -147,7 +148,9 @@ void account_pass_end(struct account *a, uint64_t pass)
         for (size_t i = 0; i < a->owners.n; i++)
                 if (a->owners.items[i]->n_users > 0)
                         a->owners.items[n++] = a->owners.items[i];
-                else
+                else {
+                        a->owners.n_text -= strlen(a->owners.items[i]->name);
                         line_free(a->owners.items[i]);
+                }
         a->owners.n = n;
 }

@@ -10,6 +10,7 @@
 /* The books stay below some 32 MiB: what does not fit any more is in the total only. */
 #define ACCOUNT_PROCESSES_MAX 32768U
 #define ACCOUNT_LINES_MAX 8192U
+#define ACCOUNT_TEXT_MAX (8U * 1024U * 1024U) /* names of lines, bytes */
 #define ACCOUNT_PARTS_MAX 131072U
 #define ACCOUNT_PLACES_MAX 131072U
 
@@ -45,6 +46,7 @@ struct account_line {
 struct account_lines {
         struct account_line **items;
         size_t n;
+        size_t n_text; /* bytes of names */
 };
 
 /* What a process has of one owner. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/account-bus.h"
+#include "daemon/answer-text.h"
 #include "daemon/explain.h"
 #include "daemon/identity.h"
 #include "daemon/limit.h"
@@ -152,15 +153,17 @@ static int append_why(sd_bus_message *m, const struct facts *f)
         return r < 0 ? r : append_text(m, "busy_domain", f->only_own ? NULL : f->busy_domain);
 }
 
-static int append_part(sd_bus_message *m, const struct facts *f, const struct account_part *part)
+static int append_part(sd_bus_message *m, const struct facts *f, const struct account_part *part,
+                       struct answer_text *names)
 {
         const char *path = part->owner->name;
-        _cleanup_(freep) char *name = bus_text(path);
+        _cleanup_(freep) char *name = NULL;
         const struct rule *rule = f->rule;
         int r;
 
-        if (!name)
-                return -ENOMEM;
+        r = answer_text_take_or_none(names, path, &name);
+        if (r < 0)
+                return r;
         if (part->owner->kind == MM_OWNER_LIBRARY)
                 rule = rules_for_library(&f->manager->conf, &f->subject, path);
         r = sd_bus_message_open_container(m, 'r', "sssa{sv}");
@@ -179,6 +182,7 @@ static int append_found(sd_bus_message *m, const struct facts *f)
 {
         const struct account_process *a =
                 account_find(&f->manager->account, f->process->pid, f->process->start_ticks);
+        struct answer_text names = {};
         int r;
 
         r = account_append(a ? &a->figures : NULL, m);
@@ -191,7 +195,7 @@ static int append_found(sd_bus_message *m, const struct facts *f)
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'a', "(sssa{sv})");
         for (size_t i = 0; r >= 0 && a && i < a->n_parts; i++)
-                r = append_part(m, f, &a->parts[i]);
+                r = append_part(m, f, &a->parts[i], &names);
         for (int i = 0; i < 3 && r >= 0; i++)
                 r = sd_bus_message_close_container(m);
         return r;

@@ -3,13 +3,13 @@
 #include "daemon/limit.h"
 #include "daemon/listing.h"
 #include "lib/owner.h"
-#include "shared/format.h"
+#include "shared/lookup.h"
 
 /* Libraries are asked for from each process's map of memory: also those that nobody has looked at yet. */
 
 struct listing_library {
         struct mm_file_id file;
-        char *path;
+        char *path; /* as the bus takes it; "": of those that there is no room for */
         uint32_t n_processes;
         uint64_t private_bytes;
         size_t last_process; /* that it was counted for, from 1 */
@@ -33,15 +33,12 @@ const struct account_line *listing_find_library(const struct account *a, const s
 
 static int append_library(struct listing *l, const struct listing_library *row)
 {
-        _cleanup_(freep) char *path = bus_text(row->path);
         const struct account_line *owner = listing_find_library(&l->manager->account, &row->file);
         int r;
 
-        if (!path)
-                return -ENOMEM;
         r = sd_bus_message_open_container(l->reply, 'r', "sttuta{sv}");
         if (r >= 0)
-                r = sd_bus_message_append(l->reply, "sttut", path, (uint64_t) row->file.dev,
+                r = sd_bus_message_append(l->reply, "sttut", row->path, (uint64_t) row->file.dev,
                                           (uint64_t) row->file.ino, row->n_processes, row->private_bytes);
         if (r >= 0)
                 r = sd_bus_message_open_container(l->reply, 'a', "{sv}");
@@ -88,35 +85,58 @@ bool listing_library_is_meant(struct listing *l, const struct mm_file_id *file, 
         return meant;
 }
 
+static struct listing_library *find_row(struct listing *l, const struct mm_file_id *file)
+{
+        for (size_t i = 0; i < l->n_rows; i++)
+                if (mm_file_id_equal(&l->rows[i].file, file))
+                        return &l->rows[i];
+        return NULL;
+}
+
+/* NULL if there is no room, or no memory. */
+static struct listing_library *add_row(struct listing *l, const struct mm_file_id *file, const char *path)
+{
+        struct listing_library *rows;
+        char *text;
+
+        rows = array_grow(l->rows, l->n_rows, sizeof(*rows));
+        if (!rows)
+                return NULL;
+        l->rows = rows;
+        if (answer_text_take(&l->text, path, &text) <= 0)
+                return NULL;
+        rows[l->n_rows] = (struct listing_library) { .file = *file, .path = text };
+        return &rows[l->n_rows++];
+}
+
+/* The library's row, or that of all that there is no room for. */
+static struct listing_library *row_of(struct listing *l, const struct mm_file_id *file, const char *path)
+{
+        static const struct mm_file_id none = {};
+        struct listing_library *row = find_row(l, file);
+
+        if (!row && l->n_rows < LISTING_ROWS_MAX)
+                row = add_row(l, file, path);
+        return row ?: find_row(l, &none) ?: add_row(l, &none, "");
+}
+
 static void on_library(void *userdata, const union worker_packet *row)
 {
         struct listing *l = userdata;
         const struct worker_library_row *found = &row->library_row;
         const char *path = worker_packet_get_text((union worker_packet *) row, sizeof(*found));
-        struct listing_library *rows;
-        size_t i;
+        struct listing_library *library;
 
         if (row->header.type != WORKER_ROW_LIBRARY || !listing_library_is_meant(l, &found->file, path))
                 return;
-        for (i = 0; i < l->n_rows && !mm_file_id_equal(&l->rows[i].file, &found->file); i++)
-                ;
-        if (i == l->n_rows) {
-                if (l->n_rows >= LISTING_ROWS_MAX)
-                        return;
-                rows = reallocarray(l->rows, l->n_rows + 1, sizeof(*rows));
-                if (!rows)
-                        return;
-                l->rows = rows;
-                rows[i] = (struct listing_library) { .file = found->file, .path = strdup(path) };
-                if (!rows[i].path)
-                        return;
-                l->n_rows++;
-        }
-        l->rows[i].private_bytes += found->private_bytes;
+        library = row_of(l, &found->file, path);
+        if (!library)
+                return;
+        library->private_bytes += found->private_bytes;
         /* A library has several ranges in one process. */
-        if (l->rows[i].last_process != l->next + 1) {
-                l->rows[i].last_process = l->next + 1;
-                l->rows[i].n_processes++;
+        if (library->last_process != l->next + 1) {
+                library->last_process = l->next + 1;
+                library->n_processes++;
         }
 }
 

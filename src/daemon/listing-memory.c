@@ -15,9 +15,6 @@
 /* Users whose names are looked up. */
 #define NAMES_MAX 256U
 
-/* Of all rows together: names of programs, files and cgroups are as long as their users like. */
-#define TEXTS_MAX (16U * 1024U * 1024U)
-
 struct memory_row {
         char *name; /* of the process, program, user or library; path of the cgroup; "": of no library */
         pid_t pid;
@@ -61,16 +58,13 @@ void listing_memory_done(struct listing *l)
         free(l->memory.rows);
 }
 
-/* A copy of @text, or of "" where there is no room for more; NULL: no memory. */
+/* A copy of @text, or of "" where the answer has no room for more; NULL: no memory. */
 static char *copy_text(struct listing *l, const char *text)
 {
-        size_t n = strlen(text);
+        _cleanup_(freep) char *in_answer = NULL;
+        int r = answer_text_take(&l->text, text, &in_answer);
 
-        if (n > TEXTS_MAX - l->memory.n_text)
-                text = "";
-        else
-                l->memory.n_text += n;
-        return strdup(text);
+        return r < 0 ? NULL : strdup(r > 0 ? text : "");
 }
 
 /* Takes *@row over, also if there is no room for it. */
@@ -79,6 +73,10 @@ static int add_row(struct listing *l, struct memory_row *row, size_t *ret)
         struct memory_row *rows;
         size_t n = l->memory.n_rows;
 
+        if (n > LISTING_ROWS_MAX) {
+                row_done(row);
+                return -E2BIG;
+        }
         /* In powers of two. */
         if (row->name && (n & (n - 1)) == 0) {
                 rows = reallocarray(l->memory.rows, MAX(n * 2, (size_t) 1), sizeof(*rows));
@@ -133,12 +131,16 @@ static int new_row(struct listing *l, const struct mm_process *p, const char *un
                 row.name = strdup(number);
                 break;
         default:
-                /* Its path is what tells it from others. */
                 row.name = copy_text(l, p->cgroup ?: "");
-                if (row.name && !streq(row.name, p->cgroup ?: "")) {
-                        free(row.name);
-                        return -E2BIG;
-                }
+                /* Its path is what tells it from others: those that there is no room for are one row. */
+                for (size_t i = 0; row.name && !*row.name && i < l->memory.n_rows; i++)
+                        if (!*l->memory.rows[i].name) {
+                                free(row.name);
+                                *ret = i;
+                                return 0;
+                        }
+                if (row.name && !*row.name)
+                        unit = NULL;
                 break;
         }
         row.uid = p->ruid;
@@ -346,7 +348,7 @@ static struct memory_row *library_row(struct listing *l, const struct worker_usa
         for (size_t i = 0; i < l->memory.n_rows; i++)
                 if (mm_file_id_equal(&l->memory.rows[i].file, &found->file))
                         return &l->memory.rows[i];
-        if (l->memory.n_rows >= LISTING_ROWS_MAX)
+        if (*path && l->memory.n_rows >= LISTING_ROWS_MAX)
                 return NULL;
         row.name = copy_text(l, path);
         if (row.name && !streq(row.name, path)) {

@@ -8,7 +8,7 @@
 /* Rows that are sums over processes: cgroups, and owners of memory. */
 
 struct listing_sum {
-        char *cgroup, *unit;
+        char *cgroup, *unit; /* "": of none, or of those that there is no room for */
         uint64_t hash; /* of the cgroup */
         uint32_t n_processes;
         uint64_t private_bytes;
@@ -38,8 +38,10 @@ static struct listing_sum *add_sum(struct listing *l)
 
 static int find_cgroup(struct listing *l, const char *cgroup, const char *unit, struct listing_sum **ret)
 {
+        _cleanup_(freep) char *cgroup_text = NULL, *unit_text = NULL;
         uint64_t hash = hash_text(cgroup);
         struct listing_sum *sum;
+        int r;
 
         /* Processes of one cgroup tend to be neighbours. */
         for (size_t i = l->n_sums; i-- > 0;)
@@ -47,6 +49,13 @@ static int find_cgroup(struct listing *l, const char *cgroup, const char *unit, 
                         *ret = &l->sums[i];
                         return 0;
                 }
+        r = answer_text_take(&l->text, cgroup, &cgroup_text);
+        if (r > 0)
+                r = answer_text_take(&l->text, unit, &unit_text);
+        if (r < 0)
+                return r;
+        if (*cgroup && (r == 0 || l->n_sums >= LISTING_ROWS_MAX))
+                return find_cgroup(l, "", "", ret);
         sum = add_sum(l);
         if (!sum)
                 return -ENOMEM;
@@ -104,18 +113,22 @@ static int end_row(struct listing *l, const struct account_figures *f)
         return r < 0 ? r : sd_bus_message_close_container(l->reply);
 }
 
+/* 1, or 0 if there is no room for its name. */
 static int append_owner(struct listing *l, const char *kind, const char *raw_name, uint32_t n_processes,
                         const struct account_figures *f)
 {
-        _cleanup_(freep) char *name = bus_text(raw_name);
+        _cleanup_(freep) char *name = NULL;
         int r;
 
-        if (!name)
-                return -ENOMEM;
+        r = answer_text_take(&l->text, raw_name, &name);
+        if (r <= 0)
+                return r;
         r = sd_bus_message_open_container(l->reply, 'r', "ssua{sv}");
         if (r >= 0)
                 r = sd_bus_message_append(l->reply, "ssu", kind, name, n_processes);
-        return r < 0 ? r : end_row(l, f);
+        if (r >= 0)
+                r = end_row(l, f);
+        return r < 0 ? r : 1;
 }
 
 static int append_cgroup(struct listing *l, const struct listing_sum *sum)
@@ -158,21 +171,28 @@ void listing_cgroups(struct listing *l)
 void listing_owners(struct listing *l)
 {
         const struct account *a = &l->manager->account;
-        struct account_figures others;
+        struct account_figures others = {};
+        bool rest = is_whole(l);
         int r = 0;
 
         manager_update_account(l->manager);
         listing_sum_owners(l);
-        others = a->total;
+        if (rest)
+                others = a->total;
         for (size_t i = 0; i < a->owners.n && r >= 0; i++) {
                 const struct account_line *o = a->owners.items[i];
 
                 if (o->n_processes == 0)
                         continue;
-                account_figures_subtract(&others, &o->sum);
                 r = append_owner(l, mm_owner_kind_name(o->kind), o->name, o->n_processes, &o->sum);
+                if (is_whole(l) && r > 0)
+                        account_figures_subtract(&others, &o->sum);
+                else if (!is_whole(l) && r == 0) {
+                        account_figures_add(&others, &o->sum);
+                        rest = true;
+                }
         }
-        if (r >= 0 && is_whole(l))
+        if (r >= 0 && rest)
                 r = append_owner(l, "others", "", 0, &others);
         if (r < 0)
                 listing_fail(l, r);

@@ -38,7 +38,12 @@ struct listing *listing_free(struct listing *l)
 
 void listing_fail(struct listing *l, int error)
 {
-        (void) sd_bus_reply_method_errnof(l->call, error, "Cannot make the list: %m");
+        if (error == -E2BIG)
+                (void) sd_bus_reply_method_errorf(l->call, MERGEMEM_ERROR_LIMITS,
+                                                  "There are too many processes for one list: ask for "
+                                                  "fewer.");
+        else
+                (void) sd_bus_reply_method_errnof(l->call, error, "Cannot make the list: %m");
         listing_free(l);
 }
 
@@ -73,18 +78,25 @@ static int append_process(struct listing *l, const struct mm_process *p, const c
         const struct registered *d = registry_find(&l->manager->merged, p->pid, p->start_ticks);
         const struct account_process *a = account_find(&l->manager->account, p->pid, p->start_ticks);
         uint64_t merged = (g ? g->merging_pages : 0) + (d ? d->merging_pages : 0);
-        _cleanup_(freep) char *exe = NULL, *cgroup = NULL, *comm = NULL;
+        _cleanup_(freep) char *exe = NULL, *cgroup = NULL, *comm = NULL, *unit_text = NULL;
         int r;
 
+        if (l->n_processes > LISTING_ROWS_MAX)
+                return -E2BIG;
         /* Names come from programs, the bus takes only UTF-8. */
         comm = bus_text(p->comm);
-        exe = bus_text(p->exe ?: "");
-        cgroup = bus_text(p->cgroup ?: "");
-        if (!comm || !exe || !cgroup)
+        if (!comm)
                 return -ENOMEM;
+        r = answer_text_take_or_none(&l->text, unit ?: "", &unit_text);
+        if (r >= 0)
+                r = answer_text_take_or_none(&l->text, p->exe ?: "", &exe);
+        if (r >= 0)
+                r = answer_text_take_or_none(&l->text, p->cgroup ?: "", &cgroup);
+        if (r < 0)
+                return r;
         r = sd_bus_message_open_container(l->reply, 'r', "usustta{sv}");
         if (r >= 0)
-                r = sd_bus_message_append(l->reply, "usustt", (uint32_t) p->pid, comm, p->ruid, unit ?: "",
+                r = sd_bus_message_append(l->reply, "usustt", (uint32_t) p->pid, comm, p->ruid, unit_text,
                                           p->rss_anon_bytes, merged * MM_PAGE_SIZE);
         if (r >= 0)
                 r = sd_bus_message_open_container(l->reply, 'a', "{sv}");
@@ -124,7 +136,7 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
         account_seen(&l->manager->account, p->pid, p->start_ticks);
         if (!selector_match(&l->selector, p, unit) || why == EXCLUSION_KERNEL || why == EXCLUSION_ENDED)
                 return 0;
-        if (l->n_processes++ >= LISTING_ROWS_MAX)
+        if (l->n_processes++ >= LISTING_PROCESSES_MAX)
                 return -E2BIG;
         if (p->pid == getpid() || p->pid == worker_pid(l->manager->worker))
                 why = EXCLUSION_SELF;

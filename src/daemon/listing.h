@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "daemon/answer-text.h"
 #include "daemon/manager.h"
 #include "daemon/process-list.h"
 #include "daemon/resolve.h"
@@ -10,8 +11,10 @@
 /* Answers to the methods that list, made while jobs go on: one pass over all processes, of which those
  * that are meant make rows, or count in one. */
 
-/* Answers stay well below the 128 MiB that D-Bus allows. */
-#define LISTING_ROWS_MAX 65536U
+/* Processes that can be meant. */
+#define LISTING_PROCESSES_MAX 65536U
+/* They take up to some 700 bytes without names: so answers stay below what daemon/answer-text.h speaks of. */
+#define LISTING_ROWS_MAX 32768U
 
 enum listing_kind {
         LISTING_PROCESSES,
@@ -52,6 +55,7 @@ struct listing {
         uint64_t pass;                /* of the books */
         struct account_figures total; /* in the books, when it began */
         size_t n_processes;
+        struct answer_text text; /* names in the answer */
         struct listing_waiting *waiting;
         size_t n_waiting, next;
         struct listing_library *rows;
@@ -65,8 +69,7 @@ struct listing {
                 uint64_t from;       /* where the next slice of the process begins */
                 struct mm_usage now; /* of the process so far */
                 bool incomplete;
-                bool matched;  /* it has memory of the libraries asked for */
-                size_t n_text; /* bytes of what rows are called */
+                bool matched; /* it has memory of the libraries asked for */
         } memory;
 };
 

@@ -20,6 +20,7 @@ static void owners_done(struct report *r)
         free(r->owners);
         r->owners = NULL;
         r->n_owners = 0;
+        r->owners_text = (struct answer_text) {};
 }
 
 void report_done(struct report *r)
@@ -69,23 +70,51 @@ int report_count(struct report_counts *c, const char *name, uint64_t n)
         return 0;
 }
 
+static struct report_owner *find_owner(struct report *r, uint32_t kind, const char *name)
+{
+        uint64_t hash = hash_text(name);
+
+        for (size_t i = 0; i < r->n_owners; i++)
+                if (r->owners[i].hash == hash && r->owners[i].kind == kind &&
+                    streq(r->owners[i].name, name))
+                        return &r->owners[i];
+        return NULL;
+}
+
+/* Takes @name over. NULL: no memory. */
+static struct report_owner *add_owner(struct report *r, uint32_t kind, char **name)
+{
+        struct report_owner *o = array_grow(r->owners, r->n_owners, sizeof(*o));
+
+        if (!o)
+                return NULL;
+        r->owners = o;
+        o = &r->owners[r->n_owners++];
+        *o = (struct report_owner) { .kind = kind, .name = *name, .hash = hash_text(*name) };
+        *name = NULL;
+        return o;
+}
+
 int report_add_owner(struct report *r, const struct worker_owner *row, const char *raw_name, bool first)
 {
-        _cleanup_(freep) char *name = bus_text(raw_name);
-        struct report_owner *o = NULL;
+        _cleanup_(freep) char *name = bus_text(raw_name), *taken = NULL;
+        struct report_owner *o;
+        int k = 0;
 
         if (!name)
                 return -ENOMEM;
-        for (size_t i = 0; i < r->n_owners && !o; i++)
-                if (r->owners[i].kind == row->kind && streq(r->owners[i].name, name))
-                        o = &r->owners[i];
+        o = find_owner(r, row->kind, name);
         if (!o) {
-                o = array_grow(r->owners, r->n_owners, sizeof(*o));
+                if (r->n_owners < REPORT_OWNERS_MAX)
+                        k = answer_text_take(&r->owners_text, raw_name, &taken);
+                if (k == 0) {
+                        o = find_owner(r, row->kind, "others");
+                        taken = o ? NULL : strdup("others");
+                }
+                if (!o && taken)
+                        o = add_owner(r, row->kind, &taken);
                 if (!o)
                         return -ENOMEM;
-                r->owners = o;
-                o = &r->owners[r->n_owners++];
-                *o = (struct report_owner) { .kind = row->kind, .name = TAKE_PTR(name) };
         }
         o->n_duplicates += row->n_duplicates;
         o->n_zero += row->n_zero;
@@ -159,8 +188,18 @@ static int append_owners(const struct report *report, sd_bus_message *m)
         return r;
 }
 
+static int append_domain(sd_bus_message *m, const char *text, const struct report_domain *d)
+{
+        return sd_bus_message_append(m, "(stuu)", text, d->n_duplicates, d->n_processes,
+                                     (uint32_t) d->chosen);
+}
+
+/* Paths of cgroups are in their names: those that there is no room for are told in one row. */
 static int append_domains(const struct report *report, sd_bus_message *m)
 {
+        struct report_domain others = {};
+        struct answer_text texts = {};
+        bool any_others = false;
         int r;
 
         r = sd_bus_message_open_container(m, 'e', "sv");
@@ -172,10 +211,20 @@ static int append_domains(const struct report *report, sd_bus_message *m)
                 r = sd_bus_message_open_container(m, 'a', "(stuu)");
         for (size_t i = 0; i < report->n_domains && r >= 0; i++) {
                 const struct report_domain *d = &report->domains[i];
+                _cleanup_(freep) char *text = NULL;
 
-                r = sd_bus_message_append(m, "(stuu)", d->text, d->n_duplicates, d->n_processes,
-                                          (uint32_t) d->chosen);
+                r = answer_text_take(&texts, d->text, &text);
+                if (r > 0) {
+                        r = append_domain(m, text, d);
+                        continue;
+                }
+                others.n_duplicates += d->n_duplicates;
+                others.n_processes += d->n_processes;
+                others.chosen = others.chosen || d->chosen;
+                any_others = true;
         }
+        if (r >= 0 && any_others)
+                r = append_domain(m, "others", &others);
         for (int i = 0; i < 3 && r >= 0; i++)
                 r = sd_bus_message_close_container(m);
         return r;

@@ -3,7 +3,12 @@
 
 #include <systemd/sd-bus.h>
 
+#include "daemon/answer-text.h"
 #include "daemon/worker-protocol.h"
+
+/* Owners that are told apart: anybody can give names to his areas, and others while passes go on. Beyond
+ * this, or ANSWER_TEXT_MAX bytes of names, the rest of each kind is one called "others". */
+#define REPORT_OWNERS_MAX 4096U
 
 /* What a job has found and done: the figures of its Result. Plain data; sums over all passes. */
 
@@ -21,6 +26,7 @@ struct report_counts {
 struct report_owner {
         uint32_t kind; /* enum mm_owner_kind */
         char *name;
+        uint64_t hash; /* of that: few are compared in full */
         uint64_t n_pages, n_duplicates, n_zero;
 };
 
@@ -44,6 +50,7 @@ struct report {
         uint64_t n_huge; /* besides: frames that `direct` leaves to huge pages */
         struct report_owner *owners;
         size_t n_owners;
+        struct answer_text owners_text;
         struct report_domain *domains;
         size_t n_domains;
 

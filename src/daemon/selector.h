@@ -89,8 +89,8 @@ bool selector_is_of(const struct mm_process *p, uid_t uid);
 /* The first value of a process that none had, or NULL. */
 const struct selector_value *selector_unseen(const struct selector *s, bool libraries);
 
-/* What to say if no process has @v, one of @s's values: the name of a D-Bus error, and *@ret a sentence, to be
- * freed (NULL: no memory). */
+/* What to say if no process has @v, one of @s's values: the name of a D-Bus error, and *@ret a sentence, to
+ * be freed (NULL: no memory). */
 const char *selector_missing_error(const struct selector *s, const struct selector_value *v, char **ret);
 
 /* Whether @cgroup is @parent or below it. */

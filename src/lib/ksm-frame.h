@@ -7,7 +7,7 @@
 /* Which frames are KSM's. KPF_KSM in kpageflags says so, but from Linux 6.10 on, until about 6.17, all
  * anonymous frames have that bit. There it is believed only of pages that are mapped more than once, in
  * areas of which smaps says that they have pages of KSM's. So a page of KSM's that all others have left
- * counts as an ordinary one, and one that is shared since a fork, in an area with pages of KSM's, as KSM's. */
+ * counts as an ordinary one, and one that is shared since a fork, beside pages of KSM's, as KSM's. */
 
 /* @flags of a page's frame, without KPF_KSM if that is not to be believed.
  * @vague: mm_kpage.ksm_is_vague; @area: MM_VM_* of the area that the page lies in. */

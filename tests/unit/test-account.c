@@ -465,6 +465,30 @@ static void test_bounds(struct fixture *f, const void *data)
         g_assert_cmpuint(f->account.total.n_present, ==, ACCOUNT_PARTS_MAX);
 }
 
+/* Names are as long as somebody likes. They go with those who have them. */
+static void test_names(struct fixture *f, const void *data)
+{
+        enum { SIZE = 4096 };
+        char name[SIZE] = "";
+        size_t n = 0;
+        uint64_t pass;
+
+        memset(name, 'x', sizeof(name) - 1);
+        for (; n < ACCOUNT_LINES_MAX; n++) {
+                (void) snprintf(name, 8, "%07zu", n);
+                name[7] = '/';
+                if (!owner(f, MM_OWNER_LIBRARY, name))
+                        break;
+        }
+        g_assert_cmpuint(n, ==, ACCOUNT_TEXT_MAX / (SIZE - 1));
+        g_assert_nonnull(owner(f, MM_OWNER_LIBRARY, "libc"));
+        pass = account_pass_begin(&f->account);
+        account_pass_end(&f->account, pass);
+        g_assert_cmpuint(f->account.owners.n, ==, 0);
+        g_assert_cmpuint(f->account.owners.n_text, ==, 0);
+        g_assert_nonnull(owner(f, MM_OWNER_LIBRARY, name));
+}
+
 /* Whatever happens in whatever order, the sums hold. */
 static void test_any(struct fixture *f, const void *data)
 {
@@ -523,6 +547,7 @@ int main(int argc, char **argv)
         ADD("/account/two-rules", test_two_rules);
         ADD("/account/ended", test_ended);
         ADD("/account/bounds", test_bounds);
+        ADD("/account/names", test_names);
         ADD("/account/any", test_any);
         return g_test_run();
 }

@@ -111,6 +111,49 @@ static void fill(struct report *r)
         };
 }
 
+/* Whoever gives his areas ever new names makes the result no longer than so, and nothing of it is lost. */
+static void test_owners_many(void)
+{
+        _cleanup_(report_done) struct report r = {};
+        uint64_t n_pages = 0;
+
+        for (size_t i = 0; i < REPORT_OWNERS_MAX + 100; i++) {
+                g_autofree char *name = g_strdup_printf("area %zu", i);
+
+                add_owner(&r, MM_OWNER_NAMED, name, 3, 2, 1, true);
+        }
+        add_owner(&r, MM_OWNER_HEAP, "/bin/a", 3, 2, 1, true);
+        /* Those that are known still count by themselves. */
+        add_owner(&r, MM_OWNER_NAMED, "area 0", 3, 2, 1, true);
+        g_assert_cmpuint(r.n_owners, ==, REPORT_OWNERS_MAX + 2);
+        check_owner(&r, 0, "area 0", 6, 4, 2);
+        check_owner(&r, REPORT_OWNERS_MAX, "others", 300, 200, 100);
+        g_assert_cmpuint(r.owners[REPORT_OWNERS_MAX].kind, ==, MM_OWNER_NAMED);
+        check_owner(&r, REPORT_OWNERS_MAX + 1, "others", 3, 2, 1);
+        g_assert_cmpuint(r.owners[REPORT_OWNERS_MAX + 1].kind, ==, MM_OWNER_HEAP);
+        for (size_t i = 0; i < r.n_owners; i++)
+                n_pages += r.owners[i].n_pages;
+        g_assert_cmpuint(n_pages, ==, 3 * (REPORT_OWNERS_MAX + 102));
+}
+
+static void test_owners_long(void)
+{
+        enum { SIZE = 16000 };
+        _cleanup_(report_done) struct report r = {};
+        char name[SIZE];
+
+        memset(name, '\377', sizeof(name) - 1);
+        name[sizeof(name) - 1] = '\0';
+        for (size_t i = 0; i < 200; i++) {
+                (void)snprintf(name, 8, "%07zu", i);
+                name[7] = '\377';
+                add_owner(&r, MM_OWNER_LIBRARY, name, 1, 0, 0, true);
+        }
+        g_assert_cmpuint(r.owners_text.n_bytes, <=, ANSWER_TEXT_MAX);
+        g_assert_cmpuint(r.n_owners, <, ANSWER_TEXT_MAX / SIZE / 3);
+        check_owner(&r, r.n_owners - 1, "others", 200 - (r.n_owners - 1), 0, 0);
+}
+
 /* Another try begins: what the scan found is gone, what was decided before stays. */
 static void test_restart(void)
 {
@@ -388,12 +431,50 @@ static void test_append_empty(void)
         }
 }
 
+/* Paths of cgroups are in what domains are called. */
+static void test_append_domains_long(void)
+{
+        enum { N = 4000, SIZE = 4000 };
+        _cleanup_(fake_bus_close) struct fake_bus bus;
+        _cleanup_(report_done) struct report r = {};
+        uint32_t index, n_processes, chosen, sum = 0;
+        size_t n = 0, size = 0;
+        char text[SIZE] = "";
+        const char *name;
+        uint64_t n_duplicates;
+        sd_bus_message *m;
+
+        memset(text, 'x', sizeof(text) - 1);
+        for (size_t i = 0; i < N; i++) {
+                (void)snprintf(text, 8, "%07zu", i);
+                text[7] = '/';
+                g_assert_cmpint(report_find_domain(&r, text, &index), ==, 0);
+                r.domains[index].n_processes = 2;
+        }
+        fake_bus_open(&bus);
+        m = append(&bus, &r, "estimate", true, true);
+        enter(m, "domains", "a(stuu)");
+        g_assert_cmpint(sd_bus_message_enter_container(m, 'a', "(stuu)"), >, 0);
+        while (sd_bus_message_read(m, "(stuu)", &name, &n_duplicates, &n_processes, &chosen) > 0) {
+                n++;
+                size += strlen(name);
+                sum += n_processes;
+        }
+        g_assert_cmpuint(sum, ==, 2 * N);
+        g_assert_cmpuint(size, <=, ANSWER_TEXT_MAX + strlen("others"));
+        g_assert_cmpuint(n, >, 2000);
+        g_assert_cmpuint(n, <, N);
+        sd_bus_message_unref(m);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/report/count", test_count);
         g_test_add_func("/report/owners", test_owners);
         g_test_add_func("/report/domains", test_domains);
+        g_test_add_func("/report/owners-many", test_owners_many);
+        g_test_add_func("/report/owners-long", test_owners_long);
         g_test_add_func("/report/restart", test_restart);
         g_test_add_func("/report/many-domains", test_many_domains);
         g_test_add_func("/report/append/merge", test_append_merge);
@@ -401,5 +482,6 @@ int main(int argc, char **argv)
         g_test_add_func("/report/append/unmerge", test_append_unmerge);
         g_test_add_func("/report/append/mechanisms", test_append_mechanisms);
         g_test_add_func("/report/append/empty", test_append_empty);
+        g_test_add_func("/report/append/domains-long", test_append_domains_long);
         return g_test_run();
 }

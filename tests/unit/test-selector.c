@@ -549,7 +549,8 @@ static void test_missing(void)
         check_missing(&s, 3, MERGEMEM_ERROR_NO_SUCH_CGROUP, "No process is in the cgroup /a.");
         check_missing(&s, 4, MERGEMEM_ERROR_NO_SUCH_UNIT, "No process belongs to the unit web.service.");
         check_missing(&s, 5, MERGEMEM_ERROR_NO_SUCH_USER, "There is no user \"somebody\".");
-        check_missing(&s, 6, MERGEMEM_ERROR_NO_SUCH_LIBRARY, "No process has the library libm in its memory.");
+        check_missing(&s, 6, MERGEMEM_ERROR_NO_SUCH_LIBRARY,
+                      "No process has the library libm in its memory.");
 
         s.only_own = true;
         s.values[5].uid = 1;
