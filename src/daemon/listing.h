@@ -13,7 +13,7 @@
 
 /* Processes that can be meant. */
 #define LISTING_PROCESSES_MAX 65536U
-/* They take up to some 700 bytes without names: so answers stay below what daemon/answer-text.h speaks of. */
+/* They take up to some 700 bytes without names, so answers stay below what daemon/answer-text.h says. */
 #define LISTING_ROWS_MAX 32768U
 
 enum listing_kind {

@@ -417,6 +417,16 @@ static void huge(void) {
         check_equal(json_number(json, "huge_frames"), 0);
         check_at_least(json_number(json, "duplicate_frames"), 2 * HUGE_PAGE / PAGE - 64);
         free(json);
+        /* A rule that is tried is about what it would be about in force. */
+        json = ctl("enable huge --user %d", USER);
+        check_at_least(json_number(json, "huge_frames"), 2 * HUGE_PAGE / PAGE - 1);
+        check_at_least(64, json_number(json, "duplicate_frames"));
+        free(json);
+        json = ctl("enable huge --user %d --huge-pages=split", USER);
+        check_equal(json_number(json, "huge_frames"), 0);
+        check_at_least(json_number(json, "duplicate_frames"), 2 * HUGE_PAGE / PAGE - 64);
+        free(json);
+        free(ctl("disable huge"));
         json = ctl("merge --user %d --all", USER);
         check_at_least(64, json_number(json, "merged_pages"));
         if (!strstr(json, "in an area with huge pages"))
