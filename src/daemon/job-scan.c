@@ -86,14 +86,11 @@ static void fail_call(struct job *j, int error)
                 job_fail_errno(j, error, "The worker cannot go on");
 }
 
-static void on_grouped(void *userdata, const union worker_packet *row)
+static void take_row(void *userdata, const union worker_packet *row)
 {
         struct job *j = userdata;
         struct report *r = &j->report;
 
-        /* A merge whose worker was replaced comes by a second time. */
-        if (j->grouped)
-                return;
         job_figures_row(j, row);
         switch (row->header.type) {
         case WORKER_ROW_OWNER:
@@ -121,6 +118,21 @@ static void on_grouped(void *userdata, const union worker_packet *row)
         }
 }
 
+static void on_grouped(void *userdata, const union worker_packet *row)
+{
+        struct job *j = userdata;
+
+        /* A merge whose worker was replaced comes by a second time. */
+        if (j->grouped)
+                return;
+        /* The worker can end among them. In the first part all begins from nothing then; what comes later is
+         * figures only when all of it is there. */
+        if (j->part > 0 && row->header.type != WORKER_ROW_GROUP && row->header.type != WORKER_PROGRESS)
+                (void) kept_rows_add(&j->kept, row);
+        else
+                take_row(j, row);
+}
+
 void job_next_part(struct job *j)
 {
         j->grouped = false;
@@ -140,6 +152,7 @@ static void on_group_done(void *userdata, int error)
                 fail_call(j, error);
                 return;
         }
+        kept_rows_give(&j->kept, take_row, j);
         j->grouped = true;
         job_figures_clear(j);
         clock_gettime(CLOCK_REALTIME, &ts);
@@ -346,6 +359,8 @@ static void begin_part(struct job *j)
                 job_figures_begin(j);
                 j->grouped = false;
         }
+        kept_rows_done(&j->kept);
+        job_figures_clear(j);
         j->report.n_processes = 0;
         job_clear_ranges(j);
         job_set_state(j, JOB_SCANNING);

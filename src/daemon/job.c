@@ -244,6 +244,7 @@ static void stop_working(struct job *j)
         job_clear_other_rules(j);
         free(TAKE_PTR(j->adopt.ranges));
         job_figures_clear(j);
+        kept_rows_done(&j->kept);
 }
 
 struct job *job_free(struct job *j)

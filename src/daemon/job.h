@@ -4,6 +4,7 @@
 #include <linux/mergemod.h>
 
 #include "daemon/engine.h"
+#include "daemon/kept-rows.h"
 #include "daemon/manager.h"
 #include "daemon/policy.h"
 #include "daemon/process-list.h"
@@ -132,6 +133,7 @@ struct job {
         bool matched, incomplete;
         bool forbidden; /* libraries that were asked for are left alone, as a rule says never */
         bool grouped; /* the part at hand, and its figures are in the report */
+        struct kept_rows kept; /* figures of it that are not there yet */
         uint64_t n_looked, n_marked;
         uint32_t domain; /* merged, once it is chosen */
         bool chosen;
