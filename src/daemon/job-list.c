@@ -45,6 +45,16 @@ static void on_done(void *userdata, int error)
         j->listed(j);
 }
 
+static int on_process(void *userdata, struct mm_process *p, const char *unit)
+{
+        struct job *j = userdata;
+
+        account_seen(&j->manager->account, p->pid, p->start_ticks);
+        if (p->kernel_thread && streq(p->comm, "ksmd"))
+                j->manager->ksmd_pid = p->pid;
+        return j->meet(j, p, unit);
+}
+
 static void pass(struct job *j)
 {
         Manager *m = j->manager;
@@ -56,7 +66,7 @@ static void pass(struct job *j)
         j->n_never_pages = 0;
         j->conf_generation = m->conf_generation;
         j->pass = account_pass_begin(&m->account);
-        r = process_list_new(m->event, m->proc_fd, j->meet, on_done, j, &j->list);
+        r = process_list_new(m->event, m->proc_fd, on_process, on_done, j, &j->list);
         if (r < 0)
                 job_fail_errno(j, r, "Cannot read the list of processes");
 }

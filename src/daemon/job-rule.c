@@ -123,9 +123,6 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
         bool meant;
         int r;
 
-        account_seen(&m->account, p->pid, p->start_ticks);
-        if (p->kernel_thread && streq(p->comm, "ksmd"))
-                m->ksmd_pid = p->pid;
         if (p->kernel_thread)
                 return 0;
         r = identities_subject(m->identities, &m->conf, p, unit, &s);

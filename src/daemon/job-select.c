@@ -109,9 +109,6 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
         enum exclusion why;
         int r;
 
-        account_seen(&m->account, p->pid, p->start_ticks);
-        if (p->kernel_thread && streq(p->comm, "ksmd"))
-                m->ksmd_pid = p->pid;
         r = rule ? job_tried_match(j, p, unit) : selector_match(&j->selector, p, unit);
         if (r < 0)
                 return r;
