@@ -17,8 +17,8 @@ static int refuse(struct line *l, const char *reason)
         return -EOPNOTSUPP;
 }
 
-/* Where the word that begins at @p ends; NULL: a quote in it does not end, or an escape is none, as that of a
- * blank, which the manager would not take either. */
+/* Where the word that begins at @p ends; NULL: a quote in it does not end, or an escape is none, as that of
+ * a blank, which the manager would not take either. */
 static const char *word_end(const char *p)
 {
         char quote = '\0';

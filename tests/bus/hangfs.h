@@ -5,8 +5,8 @@
 
 /* A file system with one file, "page", whose reads are never answered, spoken straight over /dev/fuse. The
  * very first read of each page fails instead: a page fault lets go of mmap_lock while it waits for its first
- * try, and keeps it for the second. Of one name it is never said what it is, another one not even root may have
- * looked up. */
+ * try, and keeps it for the second. Of one name it is never said what it is, another one not even root may
+ * have looked up. */
 #define HANGFS_GONE "gone"
 #define HANGFS_DENIED "denied"
 struct hangfs {
