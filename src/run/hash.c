@@ -4,16 +4,24 @@
 #include "shared/macro.h"
 
 #define PYTHON_AT 8U
+#define NODE_AT 12U
 #define PERL_AT 16U
 #define PERL_BYTES 16U /* the key of its hash function, SipHash-1-3; others take what they need of it */
+
+static uint32_t read_le32(const uint8_t *bytes)
+{
+        uint32_t n = 0;
+
+        for (size_t i = 0; i < 4; i++)
+                n |= (uint32_t) bytes[i] << (8 * i);
+        return n;
+}
 
 /* 1 to 4294967295; 0 would be no seed at all, and public. */
 static void python_seed(const uint8_t secret[LAYOUT_SECRET_SIZE], char *ret)
 {
-        uint64_t n = 0;
+        uint64_t n = read_le32(secret + PYTHON_AT) | (uint64_t) read_le32(secret + PYTHON_AT + 4) << 32;
 
-        for (size_t i = 0; i < 8; i++)
-                n |= (uint64_t) secret[PYTHON_AT + i] << (8 * i);
         snprintf(ret, HASH_VALUE_MAX, "%ju", (uintmax_t) (1 + n % UINT32_MAX));
 }
 
@@ -37,6 +45,13 @@ const struct hash_setting hash_settings[] = {
         { "PERL_PERTURB_KEYS", "Perl", perl_order },
 };
 const size_t hash_settings_size = ELEMENTSOF(hash_settings);
+
+/* Who sees this one learns nothing of the others: CPython's is the sum of two halves, modulo 2^32-1, and this
+ * is from one of the two. */
+uint32_t hash_node_seed(const uint8_t secret[LAYOUT_SECRET_SIZE])
+{
+        return 1 + read_le32(secret + NODE_AT) % INT32_MAX;
+}
 
 int hash_apply(const uint8_t secret[LAYOUT_SECRET_SIZE])
 {

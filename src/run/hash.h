@@ -23,3 +23,6 @@ extern const size_t hash_settings_size;
 
 /* Puts all of them into the environment; what is there already stays. 0 or -ENOMEM. */
 int hash_apply(const uint8_t secret[LAYOUT_SECRET_SIZE]);
+
+/* What Node.js takes as --random-seed=N, on its command line, where everybody sees it: 1 to 2147483647. */
+uint32_t hash_node_seed(const uint8_t secret[LAYOUT_SECRET_SIZE]);

@@ -4,6 +4,7 @@
 #include "config.h"
 #include "run/hash.h"
 #include "run/launch.h"
+#include "run/node.h"
 #include "run/options.h"
 #include "run/secret.h"
 #include "shared/format.h"
@@ -39,6 +40,8 @@ struct start {
         struct situation situation;
         struct secret secret;
         bool has_secret;
+        int node; /* what node_apply() returned */
+        struct refusal node_why;
 };
 
 /* As all below it returns only while there is no program in place of this: the exit status. */
@@ -70,6 +73,19 @@ static int start_refused(struct start *s, const struct refusal *f)
         return s->options.dry_run ? EXIT_SUCCESS : start_plain(s);
 }
 
+static void say_node(const struct start *s, FILE *out)
+{
+        _cleanup_(freep) char *text = NULL;
+
+        if (s->node > 0) {
+                text = escape_text(s->program.argv[2]);
+                fprintf(out, "Hashes:  --random-seed, for Node.js\nRandom:  %s, for Node.js\n", text ?: "?");
+        } else if (s->node < 0) {
+                text = escape_text(s->node_why.text);
+                fprintf(out, "Hashes:  no --random-seed, for Node.js: %s\n", text ?: "?");
+        }
+}
+
 static void say(const struct start *s, bool layout, FILE *out)
 {
         const struct program *p = &s->program;
@@ -87,6 +103,7 @@ static void say(const struct start *s, bool layout, FILE *out)
                 for (size_t i = 0; i < hash_settings_size; i++)
                         fprintf(out, "Hashes:  %s, for %s%s\n", hash_settings[i].variable,
                                 hash_settings[i].runtime, s->has_secret ? "" : ", not set");
+        say_node(s, out);
         if (s->options.ksm)
                 fputs("KSM:     merges what it has\n", out);
         if (s->options.inherit)
@@ -122,6 +139,17 @@ static int start_with_layout(struct start *s)
         }
 }
 
+/* What whoever starts it has chosen is no reason to warn. 0 or -ENOMEM. */
+static int seed_node(struct start *s)
+{
+        s->node = node_apply(&s->program, s->secret.bytes, &s->node_why);
+        if (s->node == -ENOMEM)
+                return s->node;
+        if (s->node < 0 && s->node != -EEXIST && s->node != -EPERM)
+                log_warning("mergemem-run: no --random-seed for Node.js: %s.", s->node_why.text);
+        return 0;
+}
+
 static int start(struct start *s)
 {
         struct refusal f = { "" };
@@ -151,15 +179,20 @@ static int start(struct start *s)
         }
         if (possible < 0)
                 return start_refused(s, &f);
+        r = possible > 0 || s->options.stable_hash ? program_examine(&s->program, &f) : 0;
+        if (r < 0 && possible > 0)
+                return start_refused(s, &f);
+        if (r >= 0 && s->options.stable_hash) {
+                r = seed_node(s);
+                if (r < 0)
+                        return log_oom(), EXIT_OURS;
+        }
         if (possible == 0) {
                 if (s->options.dry_run || s->options.verbose)
                         say(s, false, s->options.dry_run ? stdout : stderr);
                 return s->options.dry_run ? EXIT_SUCCESS : start_plain(s);
         }
 
-        r = program_examine(&s->program, &f);
-        if (r < 0)
-                return start_refused(s, &f);
         if (s->options.verbose && !s->options.dry_run)
                 say(s, true, stderr);
         return start_with_layout(s);

@@ -214,6 +214,27 @@ static int pass_env(struct program *p, const char *argument, struct refusal *f)
         return 0;
 }
 
+int program_insert(struct program *p, char *const *words, size_t n_words)
+{
+        char **argv;
+        size_t n = 0;
+
+        if (n_words > PROGRAM_INSERT_MAX || p->n_words > ELEMENTSOF(p->words) - n_words)
+                return -E2BIG;
+        while (p->argv[n])
+                n++;
+        argv = calloc(n + n_words + 1, sizeof(char *));
+        if (!argv)
+                return -ENOMEM;
+        argv[0] = p->argv[0];
+        for (size_t i = 0; i < n_words; i++)
+                argv[1 + i] = p->words[p->n_words++] = words[i];
+        memcpy(argv + 1 + n_words, p->argv + 1, (n - 1) * sizeof(char *));
+        free(p->argv);
+        p->argv = argv;
+        return 0;
+}
+
 static bool is_env(const char *path)
 {
         const char *slash = strrchr(path, '/');

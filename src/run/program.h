@@ -10,6 +10,9 @@
 /* As many scripts in a row as the kernel follows. */
 #define PROGRAM_SCRIPTS_MAX 4U
 
+/* How many words program_insert() takes. */
+#define PROGRAM_INSERT_MAX 2U
+
 /* Instructions of the first code to run in the program, its own or that of its loader, that it can be led
  * through: how far they are from the first instruction of all, in bytes. */
 struct program_code {
@@ -20,7 +23,7 @@ struct program_code {
 struct program {
         char *path;  /* to execute; owned */
         char **argv; /* the array is owned, its words belong to the command line or to @words */
-        char *words[2 * PROGRAM_SCRIPTS_MAX];
+        char *words[2 * PROGRAM_SCRIPTS_MAX + PROGRAM_INSERT_MAX];
         size_t n_words;
         char *runs; /* the ELF file that this leads to; owned */
         struct program_code code;
@@ -35,3 +38,7 @@ int program_find(char **argv, struct program *ret);
  * of the interpreter. Looks whether that is a program that can be started with a layout. 0 or -errno
  * and *@f. */
 int program_examine(struct program *p, struct refusal *f);
+
+/* Gives it @words before its other arguments, and takes over what they point to. 0; -E2BIG, -ENOMEM: all is
+ * as it was. */
+int program_insert(struct program *p, char *const *words, size_t n_words);

@@ -40,16 +40,33 @@ unsigned test_rounds(unsigned few)
 }
 
 /* To where every user gets. */
-static void copy_program(const char *path)
+static void copy_file(const char *path, const char *to, mode_t mode)
 {
-        g_autofree char *name = g_path_get_basename(path);
-        g_autofree char *to = g_build_filename(PROGRAMS, name, NULL);
         g_autofree char *bytes = NULL;
         gsize size;
 
         g_assert_true(g_file_get_contents(path, &bytes, &size, NULL));
         g_assert_true(g_file_set_contents(to, bytes, (gssize) size, NULL));
-        g_assert_cmpint(chmod(to, 0755), ==, 0);
+        g_assert_cmpint(chmod(to, mode), ==, 0);
+}
+
+static void copy_program(const char *path)
+{
+        g_autofree char *name = g_path_get_basename(path);
+        g_autofree char *to = g_build_filename(PROGRAMS, name, NULL);
+
+        copy_file(path, to, 0755);
+}
+
+/* The launcher finds it from where it is itself, wherever that is. */
+static void copy_module(void)
+{
+        g_autofree char *to = g_canonicalize_filename(RUN_MODULE_UNRESOLVED, NULL);
+        g_autofree char *directory = g_path_get_dirname(to);
+
+        g_assert_cmpstr(to, ==, RUN_MODULE);
+        g_assert_cmpint(g_mkdir_with_parents(directory, 0755), ==, 0);
+        copy_file(TEST_MODULE, to, 0644);
 }
 
 void start_init(int *argc, char ***argv)
@@ -64,6 +81,7 @@ void start_init(int *argc, char ***argv)
         g_assert_cmpint(mkdir(PROGRAMS, 0755), ==, 0);
         for (size_t i = 0; i < G_N_ELEMENTS(programs); i++)
                 copy_program(programs[i]);
+        copy_module();
         g_assert_cmpint(mkdir(RUNTIME_NOBODY, 0700), ==, 0);
         g_assert_cmpint(chown(RUNTIME_NOBODY, UID_NOBODY, UID_NOBODY), ==, 0);
         /* No bus, until a test makes one. */

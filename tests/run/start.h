@@ -6,9 +6,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "config.h"
+
 /* Starts mergemem-run, or a program without it, and looks at what comes of that. */
 
 #define RUN "/run/bin/mergemem-run"
+/* What it has Node.js load, as it finds it, and as that is called. */
+#define RUN_MODULE_UNRESOLVED "/run/bin/" MERGEMEM_RUN_DATA "/math-random.cjs"
+#define RUN_MODULE "/run/lib/mergemem/math-random.cjs"
 #define PROBE "/run/bin/probe"
 #define PROBE_STATIC "/run/bin/probe-static"
 #define PROBE_ASAN "/run/bin/probe-asan"

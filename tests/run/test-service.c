@@ -248,6 +248,18 @@ static void test_silent(void)
         g_assert_cmpint(unlink("/run/bus"), ==, 0);
 }
 
+static char *node_seed(const char *group)
+{
+        g_autofree char *name = g_strdup_printf("--group=%s", group);
+        const struct start s = { .options = WORDS(name, "--stable-hash"),
+                                 .argv = WORDS("/usr/bin/node", "-p", "process.execArgv[0]") };
+        g_auto(Outcome) o = start_run(&s);
+
+        assert_exited(&o, 0);
+        g_assert_true(g_str_has_prefix(o.out, "--random-seed="));
+        return g_steal_pointer(&o.out);
+}
+
 static pid_t service_start(void)
 {
         pid_t pid;
@@ -278,6 +290,7 @@ static void test_service(void)
 {
         pid_t bus = bus_start(), service = service_start();
         const struct start s = { .options = WORDS("--group=real"), .argv = WORDS(PROBE, "hold") };
+        g_autofree char *seed = NULL, *again = NULL, *rotated = NULL;
         uint64_t a;
         int in, out, status;
         pid_t pid;
@@ -287,7 +300,10 @@ static void test_service(void)
         assert_source(UID_NOBODY, "real", "real", "mergememd");
         assert_source(0, NULL, "default", "mergememd"); /* in no unit */
         a = libraries(0, "real");
+        seed = node_seed("real");
         g_assert_cmpuint(libraries(0, "real"), ==, a);
+        again = node_seed("real");
+        g_assert_cmpstr(again, ==, seed);
         g_assert_cmpuint(libraries(0, "other"), !=, a);
         g_assert_cmpuint(libraries(UID_NOBODY, "real"), !=, a);
 
@@ -299,7 +315,7 @@ static void test_service(void)
                         .argv = WORDS(TEST_CTL, "--bus=" BUS_ADDRESS, "layouts", "--json=short") });
 
                 assert_exited(&o, 0);
-                if (!strstr(o.out, "\"name\":\"real\"") || !strstr(o.out, "\"started\":4,\"processes\":1"))
+                if (!strstr(o.out, "\"name\":\"real\"") || !strstr(o.out, "\"started\":6,\"processes\":1"))
                         g_error("nobody runs: %s", o.out);
         }
         close(in);
@@ -314,6 +330,8 @@ static void test_service(void)
                 assert_exited(&o, 0);
         }
         g_assert_cmpuint(libraries(0, "real"), !=, a);
+        rotated = node_seed("real");
+        g_assert_cmpstr(rotated, !=, seed);
 
         kill(service, SIGTERM);
         g_assert_cmpint(waitpid(service, &status, 0), ==, service);

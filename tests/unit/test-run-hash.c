@@ -56,6 +56,35 @@ static void test_perl(void)
         g_assert_cmpstr(value_of("PERL_PERTURB_KEYS", secret), ==, "2");
 }
 
+/* It is public, unlike the others: nothing of them may be seen in it. */
+static void test_node(void)
+{
+        uint8_t secret[LAYOUT_SECRET_SIZE];
+        g_autofree char *python = NULL;
+
+        memset(secret, 0xff, sizeof(secret));
+        memset(secret + 12, 0, 4);
+        g_assert_cmpuint(hash_node_seed(secret), ==, 1);
+        secret[12] = 7;
+        g_assert_cmpuint(hash_node_seed(secret), ==, 8);
+        memset(secret + 12, 0xff, 4);
+        g_assert_cmpuint(hash_node_seed(secret), ==, 2);
+        secret[12] = 0xfc;
+        secret[15] = 0x7f;
+        g_assert_cmpuint(hash_node_seed(secret), ==, 0x7ffffffd);
+        secret[12] = 0xfe;
+        g_assert_cmpuint(hash_node_seed(secret), ==, G_MAXINT32);
+
+        /* With one and the same, CPython's goes through all values. */
+        for (unsigned i = 0; i < 4; i++)
+                secret[8 + i] = 0;
+        python = g_strdup(value_of("PYTHONHASHSEED", secret));
+        secret[8] = 1;
+        g_assert_cmpuint(hash_node_seed(secret), ==, G_MAXINT32);
+        g_assert_cmpuint(g_ascii_strtoull(value_of("PYTHONHASHSEED", secret), NULL, 10), ==,
+                         g_ascii_strtoull(python, NULL, 10) + 1);
+}
+
 static void test_environment(void)
 {
         uint8_t secret[LAYOUT_SECRET_SIZE] = { 0 };
@@ -72,6 +101,7 @@ int main(int argc, char *argv[])
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/run-hash/python", test_python);
         g_test_add_func("/run-hash/perl", test_perl);
+        g_test_add_func("/run-hash/node", test_node);
         g_test_add_func("/run-hash/environment", test_environment);
         return g_test_run();
 }

@@ -233,6 +233,25 @@ static void test_dynamic(void)
         program_done(&p);
 }
 
+static void test_insert(void)
+{
+        char *words[PROGRAM_INSERT_MAX + 1] = { g_strdup("-a"), g_strdup("-b") };
+        struct program p;
+        struct refusal f;
+
+        g_assert_cmpint(examine("cat", "/usr/bin:/bin", &p, &f), ==, 0);
+        g_assert_cmpint(program_insert(&p, words, PROGRAM_INSERT_MAX + 1), ==, -E2BIG);
+        g_assert_cmpstr(p.argv[1], ==, "one");
+        g_assert_cmpint(program_insert(&p, words, 2), ==, 0);
+        g_assert_cmpstr(p.argv[0], ==, "cat");
+        g_assert_cmpstr(p.argv[1], ==, "-a");
+        g_assert_cmpstr(p.argv[2], ==, "-b");
+        g_assert_cmpstr(p.argv[3], ==, "one");
+        g_assert_cmpstr(p.argv[4], ==, "two");
+        g_assert_null(p.argv[5]);
+        program_done(&p);
+}
+
 static char *script(const char *tree, const char *name, const char *text)
 {
         char *full = g_build_filename(tree, name, NULL);
@@ -372,6 +391,7 @@ int main(int argc, char *argv[])
         g_test_add_func("/run-program/elf-refused", test_elf_refused);
         g_test_add_func("/run-program/find", test_find);
         g_test_add_func("/run-program/dynamic", test_dynamic);
+        g_test_add_func("/run-program/insert", test_insert);
         g_test_add_func("/run-program/env", test_env);
         g_test_add_func("/run-program/script-chain", test_script_chain);
         g_test_add_func("/run-program/refused", test_refused);
