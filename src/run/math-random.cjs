@@ -2,22 +2,22 @@
 // What Node.js loads before all else if mergemem-run gave it --random-seed=N. From that N, which all
 // processes of a group have and everybody sees, Math.random() would draw the same numbers in each of them.
 'use strict';
-const { randomFillSync } = require('crypto');
-const { setFlagsFromString } = require('v8');
 
 // The heap has its place. Worker threads begin with a seed of their own, whatever environment and arguments
 // they are given, which may be without this file.
-setFlagsFromString('--random-seed=0');
+require('v8').setFlagsFromString('--random-seed=0');
 
 const pool = new Uint32Array(1024);
-let left = 0;
+let left = 0, fill;
 
 // A method as the original is one: no constructor, no arguments, named "random".
 Math.random = {
         // 53 bits of 64.
         random() {
                 if (left === 0) {
-                        randomFillSync(pool);
+                        // Not loaded earlier, as it takes a MiB.
+                        fill ??= require('crypto').randomFillSync;
+                        fill(pool);
                         left = pool.length;
                 }
                 left -= 2;
