@@ -46,8 +46,8 @@ const struct hash_setting hash_settings[] = {
 };
 const size_t hash_settings_size = ELEMENTSOF(hash_settings);
 
-/* Who sees this one learns nothing of the others: CPython's is the sum of two halves, modulo 2^32-1, and this
- * is from one of the two. */
+/* Who sees this one learns nothing of the others: CPython's is the sum of two halves, modulo 2^32-1, and
+ * this is from one of the two. */
 uint32_t hash_node_seed(const uint8_t secret[LAYOUT_SECRET_SIZE])
 {
         return 1 + read_le32(secret + NODE_AT) % INT32_MAX;

@@ -16,7 +16,7 @@ Math.random = {
         random() {
                 if (left === 0) {
                         // Not loaded earlier, as it takes a MiB.
-                        fill ??= require('crypto').randomFillSync;
+                        fill = fill || require('crypto').randomFillSync;
                         fill(pool);
                         left = pool.length;
                 }

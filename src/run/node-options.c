@@ -14,6 +14,20 @@ static const char *const limits[] = { "--permission", "--experimental-permission
 
 static const char *const modules[] = { "-r", "--require" };
 
+bool node_is_name(const char *name)
+{
+        if (strncmp(name, "node", 4) != 0)
+                return false;
+        name += 4;
+        if (strncmp(name, "js", 2) == 0)
+                name += 2;
+        if (*name == '\0')
+                return true;
+        if (*name == '-')
+                name++;
+        return *name >= '0' && *name <= '9' && name[strspn(name, "0123456789.")] == '\0';
+}
+
 /* Node.js takes "_" for "-". */
 static bool is_option(const char *word, const char *name)
 {

@@ -5,6 +5,10 @@
 
 /* What there is among the options of Node.js that bears on giving it --random-seed=N. Pure. */
 
+/* Whether an executable of this name is Node.js: node, nodejs, or one of these with a version, as in
+ * node-22 and node20. */
+bool node_is_name(const char *name);
+
 struct node_options {
         bool seed;         /* --random-seed=N */
         bool modules;      /* --require: some are loaded before the program */

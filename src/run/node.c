@@ -14,9 +14,8 @@
 static bool is_node(const struct program *p)
 {
         _cleanup_(freep) char *path = streq(p->path, p->runs) ? realpath(p->runs, NULL) : NULL;
-        const char *name = path ? strrchr(path, '/') + 1 : "";
 
-        return streq(name, "node") || streq(name, "nodejs");
+        return path && node_is_name(strrchr(path, '/') + 1);
 }
 
 /* It lies where this program has it when both are installed: no variable leads to it. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,7 +22,8 @@ static const char workers[] =
         "}\n"
         "function worker(what, options) {\n"
         "        const code = `require('fs').writeSync(1, '${what} ' + Math.random() + '\\\\n')`;\n"
-        "        return new Promise(done => new Worker(code, { eval: true, ...options }).on('exit', done));\n"
+        "        return new Promise(\n"
+        "                done => new Worker(code, { eval: true, ...options }).on('exit', done));\n"
         "}\n"
         "function child(what, options) {\n"
         "        return new Promise(done => fork(__filename, [what], options).on('exit', done));\n"
@@ -122,7 +125,8 @@ static void test_workers(void)
         g_assert_cmpstr(report_text(a.out, "Options"), ==, "undefined");
         for (size_t i = 0; i < G_N_ELEMENTS(drawn); i++)
                 if (!differ(&a, &b, drawn[i]))
-                        g_error("%s has the same number in both: %s", drawn[i], report_text(a.out, drawn[i]));
+                        g_error("%s has the same number in both: %s", drawn[i],
+                                report_text(a.out, drawn[i]));
 }
 
 /* Without the module all of them would be alike: the test sees it. */
@@ -156,8 +160,8 @@ static void test_numbers(void)
 
 static void test_own_seed(void)
 {
-        const char *const argv[] = { NODE, "--no-warnings", "--random-seed=7", "-p", "process.execArgv.slice(0, -2)",
-                                     NULL };
+        const char *const argv[] = { NODE, "--no-warnings", "--random-seed=7", "-p",
+                                     "process.execArgv.slice(0, -2)", NULL };
         g_auto(Outcome) o = run_node(WORDS("--stable-hash", "-v"), argv, NULL);
 
         g_assert_cmpstr(o.out, ==, "[ '--no-warnings', '--random-seed=7' ]\n");
@@ -185,9 +189,9 @@ static void test_limits(void)
 {
         static const char why[] = "\nHashes:  no --random-seed, for Node.js: --permission may keep it from "
                                   "reading " RUN_MODULE "\n";
-        g_auto(Outcome) words = run_node(WORDS("--stable-hash", "--dry-run"), WORDS(NODE, "--permission", "a.js"),
-                                         NULL);
-        g_auto(Outcome) text = run_node(WORDS("--stable-hash", "--dry-run"), WORDS(NODE, "a.js"), "--permission");
+        const char *const *options = WORDS("--stable-hash", "--dry-run");
+        g_auto(Outcome) words = run_node(options, WORDS(NODE, "--permission", "a.js"), NULL);
+        g_auto(Outcome) text = run_node(options, WORDS(NODE, "a.js"), "--permission");
 
         g_assert_nonnull(strstr(words.out, why));
         g_assert_nonnull(strstr(text.out, why));
@@ -214,11 +218,31 @@ static void test_scripts(void)
 
 static void test_dry_run(void)
 {
-        g_auto(Outcome) o = run_node(WORDS("--group=dry", "--stable-hash", "--dry-run"), WORDS(NODE, "a.js"), NULL);
+        g_auto(Outcome) o = run_node(WORDS("--stable-hash", "--dry-run"), WORDS(NODE, "a.js"), NULL);
 
         g_assert_nonnull(strstr(o.out, "\nHashes:  --random-seed, for Node.js\n"
                                        "Random:  --require=" RUN_MODULE ", for Node.js\n"));
         g_assert_cmpstr(o.err, ==, "");
+}
+
+/* As with kernel.randomize_va_space=0, for this process only. */
+static void fix_layout(void *userdata)
+{
+        if (unshare(CLONE_NEWNS) < 0 ||
+            mount("/run/fixed", "/proc/sys/kernel/randomize_va_space", NULL, MS_BIND, NULL) < 0)
+                _exit(88);
+}
+
+/* Where the layout is as it is, the heap is not. */
+static void test_fixed(void)
+{
+        const struct start s = { .options = WORDS("--stable-hash", "-v"), .setup = fix_layout,
+                                 .argv = WORDS("/run/env.js", "x") };
+        g_auto(Outcome) o = start_run(&s);
+
+        assert_exited(&o, 0);
+        g_assert_nonnull(strstr(o.err, "kernel.randomize_va_space=0"));
+        g_assert_true(g_str_has_prefix(o.out, "x --random-seed="));
 }
 
 /* No seed without the module. */
@@ -227,8 +251,8 @@ static void assert_without(uid_t uid, const char *why)
         const struct start s = { .options = WORDS("--stable-hash"), .uid = uid,
                                  .argv = WORDS(NODE, "-p", "process.execArgv.length") };
         g_auto(Outcome) o = start_run(&s);
-        g_autofree char *warning = g_strdup_printf("mergemem-run: no --random-seed for Node.js: cannot read %s.\n",
-                                                   why);
+        g_autofree char *warning = g_strdup_printf("mergemem-run: no --random-seed for Node.js: "
+                                                   "cannot read %s.\n", why);
 
         assert_exited(&o, 0);
         g_assert_cmpstr(o.out, ==, "2\n"); /* -p and what it prints */
@@ -262,6 +286,7 @@ int main(int argc, char *argv[])
         write_script("/run/early.js", "globalThis.early = Math.random;\n");
         write_script("/run/env.js", env);
         write_script("/run/direct.js", direct);
+        write_script("/run/fixed", "0\n");
         write_script("/run/node", "#!/bin/sh\necho \"$@\"\n");
         g_test_add_func("/node/workers", test_workers);
         g_test_add_func("/node/alike", test_alike);
@@ -272,6 +297,7 @@ int main(int argc, char *argv[])
         g_test_add_func("/node/limits", test_limits);
         g_test_add_func("/node/scripts", test_scripts);
         g_test_add_func("/node/dry-run", test_dry_run);
+        g_test_add_func("/node/fixed", test_fixed);
         g_test_add_func("/node/missing", test_missing);
         return start_end(g_test_run());
 }

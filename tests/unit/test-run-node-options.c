@@ -23,6 +23,19 @@ static struct node_options of_text(const char *text)
         return o;
 }
 
+static void test_name(void)
+{
+        static const char *const names[] = { "node", "nodejs", "node20", "node-22", "nodejs20",
+                                             "node-22.3" };
+        static const char *const others[] = { "", "nod", "nodes", "node-", "nodejs-", "node-red", "node20x",
+                                              "node.js", "node-20-x", "volta-shim" };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+                g_assert_true(node_is_name(names[i]));
+        for (size_t i = 0; i < G_N_ELEMENTS(others); i++)
+                g_assert_false(node_is_name(others[i]));
+}
+
 static void test_seed(void)
 {
         g_assert_false(of_arguments((const char *const[]){ "node", NULL }).seed);
@@ -52,8 +65,10 @@ static void test_script(void)
 static void test_limits(void)
 {
         g_assert_cmpstr(ARGUMENTS("--permission", "a.js").limit, ==, "--permission");
-        g_assert_cmpstr(ARGUMENTS("--experimental_permission", "a.js").limit, ==, "--experimental-permission");
-        g_assert_cmpstr(ARGUMENTS("--experimental-policy=p.json", "a.js").limit, ==, "--experimental-policy");
+        g_assert_cmpstr(ARGUMENTS("--experimental_permission", "a.js").limit, ==,
+                        "--experimental-permission");
+        g_assert_cmpstr(ARGUMENTS("--experimental-policy=p.json", "a.js").limit, ==,
+                        "--experimental-policy");
         g_assert_null(ARGUMENTS("a.js", "--permission").limit);
         g_assert_null(ARGUMENTS("--permissions", "a.js").limit);
         g_assert_cmpstr(of_text("--no-warnings --permission").limit, ==, "--permission");
@@ -103,6 +118,7 @@ static void test_prepend(void)
 int main(int argc, char *argv[])
 {
         g_test_init(&argc, &argv, NULL);
+        g_test_add_func("/run-node-options/name", test_name);
         g_test_add_func("/run-node-options/seed", test_seed);
         g_test_add_func("/run-node-options/script", test_script);
         g_test_add_func("/run-node-options/limits", test_limits);
