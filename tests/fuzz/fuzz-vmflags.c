@@ -3,7 +3,7 @@
 #include "lib/maps.h"
 #include "lib/vmflags.h"
 
-#define ALL ((MM_VM_HAS_HUGE << 1) - 1)
+#define ALL ((MM_VM_HAS_KSM << 1) - 1)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
