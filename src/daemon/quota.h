@@ -25,8 +25,9 @@ struct quota_rate {
 #define QUOTA_PENALTY_PAGES (2 * QUOTA_PAGES_MAX)
 extern const struct quota_rate quota_pages;
 
-/* Calls, in microseconds that it takes to answer them, or about that: a tenth of a core, and a second of it at
- * once: more than it takes for the calls about layouts that may come at once, which have a limit of their own. */
+/* Calls, in microseconds that it takes to answer them, or about that: a tenth of a core, and a second of
+ * it at once. That is more than it takes for the calls about layouts that may come at once, which have a
+ * limit of their own. */
 #define QUOTA_CALLS_MAX INT64_C(1000000)
 #define QUOTA_CALLS_PER_SEC INT64_C(100000)
 extern const struct quota_rate quota_calls;
