@@ -223,6 +223,7 @@ int worker_child_run(int socket_fd, int proc_fd, int state_fd, int ksm_fd)
         (void) signal(SIGHUP, SIG_IGN);
 
         mm_kpage_open(proc_fd, &w.kpage);
+        mm_kpage_probe_ksm(&w.kpage);
         /* What a worker that was killed has left of KSM. Without a runtime directory another may be
          * driving it. */
         if (ksm_fd >= 0 && state_fd >= 0) {

@@ -48,7 +48,12 @@ void mm_kpage_open(int proc_fd, struct mm_kpage *ret)
 {
         ret->count_fd = openat(proc_fd, "kpagecount", O_RDONLY | O_CLOEXEC | O_NOCTTY);
         ret->flags_fd = openat(proc_fd, "kpageflags", O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        ret->ksm_is_vague = is_ksm_vague(ret->flags_fd);
+        ret->ksm_is_vague = false;
+}
+
+void mm_kpage_probe_ksm(struct mm_kpage *k)
+{
+        k->ksm_is_vague = is_ksm_vague(k->flags_fd);
 }
 
 int mm_kpage_count(const struct mm_kpage *k, uint64_t frame, uint64_t *ret)

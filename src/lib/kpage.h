@@ -10,6 +10,8 @@ struct mm_kpage {
 };
 /* Never fails: what is missing stays closed, and the readers below say -ENODATA. */
 void mm_kpage_open(int proc_fd, struct mm_kpage *ret);
+/* Finds out whether KPF_KSM is vague, which until then it is taken not to be. */
+void mm_kpage_probe_ksm(struct mm_kpage *k);
 void mm_kpage_done(struct mm_kpage *k);
 
 /* How often @frame is mapped. 0 and *@ret, or -errno. */

@@ -41,6 +41,7 @@ int mm_scan_init(struct mm_scan *s, struct mm_records *records, int proc_fd, uin
                 .buffer = buffer,
         };
         mm_kpage_open(proc_fd, &s->kpage);
+        mm_kpage_probe_ksm(&s->kpage);
         return 0;
 }
 

@@ -70,6 +70,7 @@ static void test_kernel(void)
 
         g_assert_true(p != MAP_FAILED);
         mm_kpage_open(proc_fd, &k);
+        mm_kpage_probe_ksm(&k);
         for (int vague = k.ksm_is_vague; vague <= 1; vague++) {
                 struct mm_ksm_areas a;
                 size_t n_believed = 0;

@@ -175,6 +175,7 @@ static void look_open(struct look *l, pid_t pid, bool scan)
         if (!scan)
                 mm_pagemap_forget_scan(l->pagemap);
         mm_kpage_open(proc_fd, &l->kpage);
+        mm_kpage_probe_ksm(&l->kpage);
         g_assert_cmpint(mm_ksm_areas_read(&l->kpage, l->dir_fd, &l->ksm), ==, 0);
         l->survey = (struct mm_survey) {
                 .pagemap = l->pagemap, .kpage = &l->kpage, .areas = &l->areas, .ksm = &l->ksm
