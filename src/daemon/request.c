@@ -74,6 +74,10 @@ static int check_job(const Manager *m, const struct request *q, sd_bus_error *er
                 return sd_bus_error_setf(error, MERGEMEM_ERROR_NOT_SUPPORTED,
                                          "Mechanism %s does not work here: %s.",
                                          mechanism_to_string(mechanism), m->mechanisms[mechanism].reason);
+        /* What is kept of them are ranges, and processes change what these are. */
+        if (q->type == JOB_UNMERGE && selector_has(s, SELECTOR_SHLIB))
+                return sd_bus_error_set(error, MERGEMEM_ERROR_BAD_SELECTOR,
+                                        "Unmerge is about whole processes: leave out the library.");
         if (q->type == JOB_MERGE && mechanism == MECHANISM_OBSERVE)
                 return sd_bus_error_set(
                         error, MERGEMEM_ERROR_NOT_SUPPORTED,
@@ -164,8 +168,14 @@ static int read_list(Manager *manager, sd_bus_message *m, struct request *q, sd_
         int r;
 
         r = request_read(manager, m, q, error);
-        if (r < 0 || kind_of(m) != LISTING_MEMORY)
+        if (r < 0 || kind_of(m) == LISTING_LIBRARIES)
                 return r;
+        if (kind_of(m) != LISTING_MEMORY)
+                return selector_has(&q->selector, SELECTOR_SHLIB)
+                               ? sd_bus_error_setf(error, MERGEMEM_ERROR_BAD_SELECTOR,
+                                                   "%s is about whole processes: leave out the library.",
+                                                   sd_bus_message_get_member(m))
+                               : 0;
         r = sd_bus_message_read(m, "s", &by);
         if (r < 0)
                 return r;

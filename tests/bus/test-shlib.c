@@ -132,7 +132,9 @@ static void test_some(void)
         g_assert_cmpuint(job_figure(h.bus, job, "processes"), ==, N);
         frames_assert_unregistered(other->pid);
         g_free(job);
-        g_free(job_run(h.bus, "Unmerge", &(struct what){ .shlib = h.library }));
+        g_free(job_run(h.bus, "Unmerge", &(struct what){ .pids = pids, .n_pids = N }));
+        for (size_t i = 0; i < N; i++)
+                frames_assert_unregistered(pids[i]);
         children_verify(c, N);
         children_end(c, N);
         child_end(other);
