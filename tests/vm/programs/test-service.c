@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "case.h"
+#include "knob.h"
 #include "pages.h"
 #include "peer.h"
 #include "service.h"
@@ -185,6 +186,42 @@ static void unmerge(void) {
         for (int i = 0; i < 100 && stats_number("merged_pages"); i++)
                 usleep(100000);
         check_equal(stats_number("merged_pages"), 0);
+        service_end(&service);
+}
+
+/* Nothing is given back for which the cgroup has no room, unless that is forced, and then not all. */
+static void memory_short(void) {
+        struct service service = service_start();
+        struct peer a = holder_of(USER, SEED), b = holder_of(USER, SEED);
+        char command[128], said[512] = "", *json;
+        FILE *f;
+
+        cgroup_make();
+        free(ctl("merge --user %d --all", USER));
+        check_shared(&a, &b);
+        cgroup_put(b.pid);
+        knob_set(CGROUP "/memory.max", "4M");
+        snprintf(command, sizeof(command), "./mergememctl unmerge --user %d --pid %d 2>&1", USER,
+                 (int)b.pid);
+        f = popen(command, "re");
+        check(f);
+        said[fread(said, 1, sizeof(said) - 1, f)] = 0;
+        check_equal(WEXITSTATUS(pclose(f)), 1);
+        if (!strstr(said, "are available in the cgroup /memory-test; force goes ahead"))
+                fail("%s", said);
+        check_shared(&a, &b);
+        json = ctl("unmerge --user %d --pid %d --force", USER, b.pid);
+        if (!strstr(json, "memory ran out"))
+                fail("%s", json);
+        free(json);
+        check_equal(cgroup_events("oom_kill"), 0);
+        check_equal(peer_call(&a, wrong, SEED) + peer_call(&b, wrong, SEED), 0);
+        knob_set(CGROUP "/memory.max", "max");
+        free(ctl("unmerge --user %d --pid %d", USER, b.pid));
+        check_equal(pages_shared(a.pid, b.pid, ADDRESS, ALL), 0);
+        check_equal(peer_call(&a, wrong, SEED) + peer_call(&b, wrong, SEED), 0);
+        peer_end(&b);
+        cgroup_remove();
         service_end(&service);
 }
 
@@ -510,6 +547,7 @@ int main(int argc, char **argv) {
         static const struct test_case cases[] = {
                 { "service: merges at once, and what it says is saved is what is counted", merge },
                 { "service: unmerge, also by another service", unmerge },
+                { "service: nothing is given back that there is no memory for", memory_short },
                 { "service: trust domains, by frame number", domains },
                 { "service: memory, pages and shared tell what is merged", memory },
                 { "service: pages of KSM's are told from others, whatever the kernel says", ksm },
