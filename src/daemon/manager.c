@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
@@ -473,6 +474,13 @@ int manager_start(Manager *m)
         return r < 0 ? log_error_errno(r, "Cannot set up the timers of rules: %m") : 0;
 }
 
+static void log_kept(const char *by, const struct registry *r)
+{
+        if (r->n_items > 0)
+                log_info("What is merged stays merged: %" PRIu64 " pages of %zu process%s, by %s.",
+                         registry_merged_pages(r), r->n_items, r->n_items == 1 ? "" : "es", by);
+}
+
 int manager_run(Manager *m)
 {
         int r;
@@ -482,9 +490,7 @@ int manager_run(Manager *m)
         r = sd_event_loop(m->event);
         (void) sd_notify(0, "STOPPING=1");
         history_stop(m);
-        if (m->registry.n_items > 0)
-                log_info("%zu process%s keep%s memory registered with KSM; what is merged stays merged.",
-                         m->registry.n_items, m->registry.n_items == 1 ? "" : "es",
-                         m->registry.n_items == 1 ? "s" : "");
+        log_kept("KSM", &m->registry);
+        log_kept("mergemod", &m->merged);
         return r;
 }
