@@ -50,7 +50,7 @@ static void on_recounted(void *userdata, int error)
         if (error >= 0)
                 registry_forget_idle(merged);
         (void) registry_save(merged);
-        j->report.metadata_bytes = manager_metadata_bytes(j->manager);
+        job_note_metadata(j);
         totals_changed(j->manager);
         manager_refresh(j->manager);
         error = j->direct.error < 0 ? j->direct.error : error;

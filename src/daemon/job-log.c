@@ -39,7 +39,7 @@ void job_log_result(const struct job *j)
         else if (j->type == JOB_MERGE)
                 event_log(fields, ELEMENTSOF(fields),
                           "Job %u has merged %" PRIu64 " pages of %u processes, which saves %s, in %s.",
-                          j->id, r->n_merged, r->n_processes, FORMAT_BYTES(r->n_saved * MM_PAGE_SIZE),
+                          j->id, r->n_merged, r->n_processes, FORMAT_BYTES(report_saved_bytes(r)),
                           FORMAT_SPAN(r->duration_usec));
         else
                 event_log(fields, ELEMENTSOF(fields),

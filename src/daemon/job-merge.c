@@ -31,7 +31,7 @@ static void on_refreshed(void *userdata, int error)
                 return;
         }
         registry_account(&j->manager->registry, j->n_saved, j->n_shared);
-        j->report.metadata_bytes = manager_metadata_bytes(j->manager);
+        job_note_metadata(j);
         (void) registry_save(&j->manager->registry);
         totals_changed(j->manager);
         manager_refresh(j->manager);

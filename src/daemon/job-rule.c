@@ -242,5 +242,5 @@ void job_note_gains(struct job *j)
                   j->report.n_processes);
         if (j->report.n_saved > 0)
                 log_info("Rule \"%s\": %" PRIu64 " pages merged, %s saved.", j->rule->name,
-                         j->report.n_merged, FORMAT_BYTES(j->report.n_saved * MM_PAGE_SIZE));
+                         j->report.n_merged, FORMAT_BYTES(report_saved_bytes(&j->report)));
 }

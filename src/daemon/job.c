@@ -400,11 +400,19 @@ void job_set_progress(struct job *j, double progress)
 void job_start(struct job *j)
 {
         j->started_usec = now_usec();
+        j->metadata_bytes = manager_metadata_bytes(j->manager);
         job_set_state(j, JOB_SELECTING);
         if (j->by_rule)
                 job_select_by_rule(j);
         else
                 job_select(j);
+}
+
+void job_note_metadata(struct job *j)
+{
+        uint64_t now = manager_metadata_bytes(j->manager);
+
+        j->report.metadata_bytes = now - MIN(now, j->metadata_bytes);
 }
 
 int job_ranges_append(struct job *j, uint32_t target, const struct worker_range *ranges, size_t n,

@@ -156,6 +156,7 @@ struct job {
         } figures;
         uint64_t pass;     /* over all processes, in the books */
         uint64_t cpu_nsec; /* that was used when it began */
+        uint64_t metadata_bytes; /* that the kernel kept for all that was merged, when it began */
         struct job_target *busy; /* that the running call is about */
 
         /* While children are looked for. */
@@ -229,6 +230,9 @@ void job_fail(struct job *j, const char *error_name, const char *format, ...) _p
 void job_fail_errno(struct job *j, int error, const char *what);
 void job_set_state(struct job *j, enum job_state state);
 void job_set_progress(struct job *j, double progress);
+
+/* Reports what the kernel keeps since the job began for what is merged. */
+void job_note_metadata(struct job *j);
 
 /* Forgets the targets but keeps the report. */
 void job_clear_targets(struct job *j);

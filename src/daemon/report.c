@@ -23,6 +23,13 @@ static void owners_done(struct report *r)
         r->owners_text = (struct answer_text) {};
 }
 
+uint64_t report_saved_bytes(const struct report *r)
+{
+        uint64_t gross = r->n_saved * MM_PAGE_SIZE;
+
+        return gross - MIN(gross, r->metadata_bytes);
+}
+
 void report_done(struct report *r)
 {
         counts_done(&r->excluded);

@@ -61,6 +61,8 @@ struct report {
 };
 
 void report_done(struct report *r);
+/* What a merge has saved, bytes: net of what the kernel keeps for it. */
+uint64_t report_saved_bytes(const struct report *r);
 /* Forgets what a pass has found, for another try; exclusions and domains stay. */
 void report_restart(struct report *r);
 

@@ -11,6 +11,9 @@
 #define N 4U
 #define PAGES 400U
 
+/* That the kernel keeps for each page it looks after. */
+#define KSM_ITEM_BYTES 64U
+
 static struct harness h;
 
 /* 2 % of the larger, as promised. */
@@ -154,6 +157,52 @@ static void test_repeat(void)
         children_end(c, N);
 }
 
+/* What the kernel keeps for what others have merged is not this job's. */
+static void test_metadata(void)
+{
+        struct child *c[2 * N];
+        pid_t pids[2 * N];
+        uint64_t first, second;
+        char *job;
+
+        children_start(&h, UID_FIRST, c, pids, 2 * N);
+        for (size_t i = 0; i < 2 * N; i++)
+                child_area(c[i], i < N ? 20 * PAGES : PAGES, 21, 1);
+        job = merge(pids, N);
+        first = job_figure(h.bus, job, "metadata_bytes");
+        g_assert_cmpuint(first, >=, N * 20 * PAGES * KSM_ITEM_BYTES);
+        g_free(job);
+        job = merge(pids + N, N);
+        second = job_figure(h.bus, job, "metadata_bytes");
+        g_assert_cmpuint(second, >=, N * PAGES * KSM_ITEM_BYTES);
+        g_assert_cmpuint(second, <, first / 4);
+        assert_close(manager_figure(h.bus, "MetadataBytes", 't'), first + second);
+        g_free(job);
+        unmerge(pids, 2 * N);
+        children_end(c, 2 * N);
+}
+
+/* Another service knows what the first one left. */
+static void test_restart(void)
+{
+        struct child *c[N];
+        pid_t pids[N];
+        char *log;
+
+        start(c, pids);
+        g_free(merge(pids, N));
+        g_assert_cmpint(harness_daemon_stop(&h), ==, 0);
+        log = harness_log(&h);
+        g_assert_nonnull(strstr(log, "What is merged stays merged: "));
+        g_assert_nonnull(strstr(log, " pages of 4 processes, by KSM."));
+        g_free(log);
+        harness_daemon_start(&h, NULL, NULL);
+        children_verify(c, N);
+        unmerge(pids, N);
+        children_verify(c, N);
+        children_end(c, N);
+}
+
 /* Pages that fork shares free nothing, and no figure may say so. */
 static void test_fork_is_no_saving(void)
 {
@@ -214,6 +263,8 @@ int main(int argc, char **argv)
         g_test_add_func("/merge/written", test_written);
         g_test_add_func("/merge/moved", test_moved);
         g_test_add_func("/merge/repeat", test_repeat);
+        g_test_add_func("/merge/metadata", test_metadata);
+        g_test_add_func("/merge/restart", test_restart);
         g_test_add_func("/merge/fork-is-no-saving", test_fork_is_no_saving);
         g_test_add_func("/merge/registered-before", test_registered_before);
         status = g_test_run();
