@@ -69,12 +69,8 @@ static int no_such_process(sd_bus_error *error, pid_t pid)
 static enum exclusion exclusion_of(const Manager *m, const struct rule_subject *s, const struct rule *rule)
 {
         const struct mm_process *p = s->process;
-        enum exclusion why = policy_exclude(p, rule_names_processes(rule));
+        enum exclusion why = manager_exclude(m, p, rule_names_processes(rule));
 
-        if (p->pid == getpid() || p->pid == worker_pid(m->worker))
-                return EXCLUSION_SELF;
-        if (why == EXCLUSION_NONE && manager_is_hung(m, p->pid, p->start_ticks))
-                return EXCLUSION_HUNG;
         if (why == EXCLUSION_NONE && rule->merge == RULE_MERGE_NEVER)
                 return rule_is_doubtful(rule, s) ? EXCLUSION_DOUBT : EXCLUSION_RULE;
         return why;

@@ -53,17 +53,6 @@ static uint64_t family_of(const struct job_target *t)
         return family;
 }
 
-static enum exclusion exclude(const struct job *j, const struct mm_process *p)
-{
-        enum exclusion why = policy_exclude(p, j->include_private);
-
-        if (p->pid == getpid() || p->pid == worker_pid(j->manager->worker))
-                return EXCLUSION_SELF;
-        if (why == EXCLUSION_NONE && manager_is_hung(j->manager, p->pid, p->start_ticks))
-                return EXCLUSION_HUNG;
-        return why;
-}
-
 /* Whether the turn is about @s's process, which @decides about. */
 static bool is_meant(struct job *j, const struct rule *rule, const struct rule *decides,
                      const struct rule_subject *s)
@@ -133,7 +122,7 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
         if (decides->merge == RULE_MERGE_NEVER && !rule_is_doubtful(decides, &s))
                 j->n_never_pages += merged_pages(m, p->pid, p->start_ticks);
         meant = is_meant(j, rule, decides, &s);
-        why = exclude(j, p);
+        why = manager_exclude(j->manager, p, j->include_private);
         if (why == EXCLUSION_ENDED || why == EXCLUSION_SELF)
                 return 0;
         if (meant && why != EXCLUSION_NONE) {

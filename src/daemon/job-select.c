@@ -90,13 +90,6 @@ static int find_forbidden(struct job *j, const struct mm_process *p, const char 
         return 0;
 }
 
-static bool is_part_of_us(const Manager *m, const struct mm_process *p)
-{
-        if (p->pid == getpid() || p->pid == worker_pid(m->worker))
-                return true;
-        return m->service_pid > 0 && (p->pid == m->service_pid || p->parent == m->service_pid);
-}
-
 static int on_process(void *userdata, struct mm_process *p, const char *unit)
 {
         struct job *j = userdata;
@@ -113,11 +106,7 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
         if (r < 0)
                 return r;
         selected = r > 0;
-        why = policy_exclude(p, job_names_processes(j));
-        if (is_part_of_us(m, p))
-                why = EXCLUSION_SELF;
-        else if (why == EXCLUSION_NONE && hung)
-                why = EXCLUSION_HUNG;
+        why = manager_exclude(m, p, job_names_processes(j));
         if (selected && why == EXCLUSION_NONE) {
                 r = find_forbidden(j, p, unit, &why, &other_rules);
                 if (r < 0)

@@ -131,15 +131,13 @@ int listing_wait(struct listing *l, struct mm_process *p, size_t row)
 static int on_process(void *userdata, struct mm_process *p, const char *unit)
 {
         struct listing *l = userdata;
-        enum exclusion why = policy_exclude(p, selector_names_processes(&l->selector));
+        enum exclusion why = manager_exclude(l->manager, p, selector_names_processes(&l->selector));
 
         account_seen(&l->manager->account, p->pid, p->start_ticks);
         if (!selector_match(&l->selector, p, unit) || why == EXCLUSION_KERNEL || why == EXCLUSION_ENDED)
                 return 0;
         if (l->n_processes++ >= LISTING_PROCESSES_MAX)
                 return -E2BIG;
-        if (p->pid == getpid() || p->pid == worker_pid(l->manager->worker))
-                why = EXCLUSION_SELF;
         if (l->kind == LISTING_PROCESSES)
                 return append_process(l, p, unit, why);
         if (l->kind == LISTING_CGROUPS)
@@ -147,8 +145,7 @@ static int on_process(void *userdata, struct mm_process *p, const char *unit)
         if (l->kind == LISTING_MEMORY)
                 return listing_memory_add(l, p, unit);
 
-        if (l->kind == LISTING_LIBRARIES &&
-            (why != EXCLUSION_NONE || manager_is_hung(l->manager, p->pid, p->start_ticks)))
+        if (l->kind == LISTING_LIBRARIES && why != EXCLUSION_NONE)
                 return 0;
         return listing_wait(l, p, 0);
 }

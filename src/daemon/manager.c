@@ -194,6 +194,22 @@ bool manager_is_hung(const Manager *m, pid_t pid, uint64_t start_ticks)
         return false;
 }
 
+static bool is_part_of_us(const Manager *m, const struct mm_process *p)
+{
+        if (p->pid == getpid() || p->pid == worker_pid(m->worker))
+                return true;
+        return m->service_pid > 0 && (p->pid == m->service_pid || p->parent == m->service_pid);
+}
+
+enum exclusion manager_exclude(const Manager *m, const struct mm_process *p, bool named)
+{
+        enum exclusion why = policy_exclude(p, named);
+
+        if (is_part_of_us(m, p))
+                return EXCLUSION_SELF;
+        return why == EXCLUSION_NONE && manager_is_hung(m, p->pid, p->start_ticks) ? EXCLUSION_HUNG : why;
+}
+
 static void on_ksm_stopped(void *userdata, int error)
 {
         if (error < 0)

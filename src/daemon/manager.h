@@ -157,6 +157,8 @@ void manager_dispatch(Manager *m);
 
 void manager_mark_hung(Manager *m, pid_t pid, uint64_t start_ticks);
 bool manager_is_hung(const Manager *m, pid_t pid, uint64_t start_ticks);
+/* As policy_exclude(), and who is part of the service, or has stopped its worker lately. */
+enum exclusion manager_exclude(const Manager *m, const struct mm_process *p, bool named);
 
 /* What is saved now, frames, and what the kernel keeps in memory for it, by all mechanisms. */
 uint64_t manager_saved_frames(const Manager *m);
