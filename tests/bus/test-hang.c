@@ -159,6 +159,21 @@ static void count_rows(sd_bus_message *m, unsigned *ret_n, unsigned *ret_unread)
         }
 }
 
+/* The list says of the process why it is left alone. */
+static void assert_listed_as_hung(pid_t pid)
+{
+        char *bus = g_strconcat("--bus=", h.address, NULL), *text;
+        char *option = g_strdup_printf("--pid=%d", (int) pid);
+        const char *argv[] = { h.ctl, bus, "list", "processes", option, "--json=short", NULL };
+
+        g_assert_cmpint(spawn_run(&(struct spawn){ .argv = argv }, 60000, &text), ==, 0);
+        g_test_message("%s", text);
+        g_assert_nonnull(strstr(text, "\"did not answer lately\""));
+        g_free(text);
+        g_free(option);
+        g_free(bus);
+}
+
 /* Looks at what pagemap tells: of the one there is nothing to be told, of the others there is. */
 static void test_pagemap(gconstpointer method)
 {
@@ -210,6 +225,7 @@ static void test_pagemap(gconstpointer method)
                 sd_bus_message_unref(reply);
                 sd_bus_message_unref(call);
         }
+        assert_listed_as_hung(pids[2]);
         hangfs_stop(&fs, dir);
         children_end(c, 3);
         sd_bus_flush_close_unref(bus);
