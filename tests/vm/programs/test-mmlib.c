@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* What mmlib(3) promises, with mergemod. */
 #include <errno.h>
+#include <fcntl.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -9,10 +11,12 @@
 #include <unistd.h>
 
 #include "case.h"
+#include "knob.h"
 #include "mmlib-pairs.h"
 
 #define SEED 91
 #define OTHER 92
+#define MAX_FRAMES "/sys/module/mergemod/parameters/max_frames"
 
 typedef unsigned long (*hash_function)(const void *addr, size_t size);
 
@@ -172,6 +176,51 @@ static void statuses(void) {
         check_equal(couple_shared(&couple), 2);
         check_equal(m_merge(pairs, 0), 0);
         couple_end(&couple);
+}
+
+/* The page is in a pipe until the process ends. */
+static long pipe_first(long unused) {
+        struct iovec iov = { (void *)HELD_ADDRESS, PAGE };
+        int ends[2];
+
+        return pipe(ends) == 0 && vmsplice(ends[1], &iov, 1, 0) == PAGE ? 0 : -1;
+}
+
+static void in_use(void) {
+        struct couple couple = couple_start(1000, 1000, SEED, SEED);
+        MEQUALPAIR pairs[HELD];
+
+        check_equal(peer_call(&couple.peers[0], pipe_first, 0), 0);
+        couple_pairs(&couple, pairs);
+        check_equal(m_merge(pairs, HELD), HELD - 1);
+        check_equal(pairs[0].status, EBUSY);
+        check_equal(pairs_count(pairs, HELD, 0), HELD - 1);
+        check_equal(couple_wrong(&couple, SEED, SEED), 0);
+        couple_end(&couple);
+}
+
+/* One user has three quarters of the frames at most, and another what he leaves. */
+static void no_frame_left(void) {
+        struct couple first = couple_start(1000, 1000, SEED, SEED);
+        struct couple second = couple_start(1001, 1001, SEED, SEED);
+        MEQUALPAIR pairs[HELD];
+
+        frames_gone(device_open());
+        knob_set(MAX_FRAMES, "100");
+        couple_pairs(&first, pairs);
+        check_equal(m_merge(pairs, HELD), 75);
+        check_equal(pairs_count(pairs, HELD, EDQUOT), HELD - 75);
+        couple_pairs(&second, pairs);
+        check_equal(m_merge(pairs, HELD), 25);
+        check_equal(pairs_count(pairs, HELD, ENOSPC), HELD - 25);
+        check_equal(couple_shared(&first), 75);
+        check_equal(couple_shared(&second), 25);
+        knob_set(MAX_FRAMES, "0");
+        check_equal(m_merge(pairs, HELD), HELD - 25);
+        check_equal(pairs_count(pairs, HELD, EALREADY), 25);
+        check_equal(couple_wrong(&first, SEED, SEED) + couple_wrong(&second, SEED, SEED), 0);
+        couple_end(&first);
+        couple_end(&second);
 }
 
 /* Many pages with one content: pairs name them in every way. */
@@ -456,6 +505,8 @@ int main(int argc, char **argv) {
                 { "mmlib: never merges unequal pages", unequal_stay },
                 { "mmlib: pages of zeros", zeros },
                 { "mmlib: a status for each pair", statuses },
+                { "mmlib: a page that is in a pipe", in_use },
+                { "mmlib: no frame is left", no_frame_left },
                 { "mmlib: pairs in chains", chains },
                 { "mmlib: pages of different users", users },
                 { "mmlib: what was moved in vain goes back", nothing_in_vain },
