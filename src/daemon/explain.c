@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/account-bus.h"
 #include "daemon/answer-text.h"
+#include "daemon/called-process.h"
 #include "daemon/explain.h"
 #include "daemon/identity.h"
 #include "daemon/limit.h"
@@ -59,11 +60,6 @@ void explain_done(Manager *m)
 {
         while (m->n_explaining > 0)
                 explaining_free(m->explaining[0]);
-}
-
-static int no_such_process(sd_bus_error *error, pid_t pid)
-{
-        return sd_bus_error_setf(error, MERGEMEM_ERROR_NO_SUCH_PROCESS, "There is no process %d.", pid);
 }
 
 static enum exclusion exclusion_of(const Manager *m, const struct rule_subject *s, const struct rule *rule)
@@ -232,7 +228,7 @@ static int proceed(struct explaining *e, sd_bus_error *error)
 
         if (mm_process_open(e->manager->proc_fd, e->pid, false, &p) < 0 || p.start_ticks != e->start_ticks ||
             (e->only_own && !selector_is_of(&p, e->uid)))
-                return no_such_process(error, e->pid);
+                return called_process_is_gone(e->pid, error);
         if (p.cgroup && mm_cgroup_unit(p.cgroup, &unit) == -ENOMEM)
                 return -ENOMEM;
         r = identities_subject(e->manager->identities, &e->manager->conf, &p, unit, &f.subject);
@@ -292,17 +288,14 @@ static int start(Manager *m, sd_bus_message *call, const struct mm_process *p, u
 static int start_permitted(Manager *m, sd_bus_message *call, enum auth_action granted, sd_bus_error *error)
 {
         _cleanup_(mm_process_done) struct mm_process p = MM_PROCESS_NULL;
-        uint32_t pid;
         uid_t uid;
         int r;
 
-        r = sd_bus_message_read(call, "u", &pid);
+        r = auth_caller(m, call, &uid, error);
         if (r >= 0)
-                r = auth_caller(m, call, &uid, error);
+                r = called_process_read(m, call, &p, error);
         if (r < 0)
                 return r;
-        if (mm_process_open(m->proc_fd, (pid_t) pid, false, &p) < 0)
-                return no_such_process(error, (pid_t) pid);
         return start(m, call, &p, uid, false, error);
 }
 
@@ -310,17 +303,14 @@ int explain_process(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         _cleanup_(mm_process_done) struct mm_process p = MM_PROCESS_NULL;
         Manager *manager = userdata;
-        uint32_t pid;
         uid_t uid;
         int r;
 
-        r = sd_bus_message_read(m, "u", &pid);
+        r = auth_caller(manager, m, &uid, error);
         if (r >= 0)
-                r = auth_caller(manager, m, &uid, error);
+                r = called_process_read(manager, m, &p, error);
         if (r < 0)
                 return r;
-        if (pid == 0 || pid > INT32_MAX || mm_process_open(manager->proc_fd, (pid_t) pid, false, &p) < 0)
-                return no_such_process(error, (pid_t) pid);
         if (uid == 0 || !selector_is_of(&p, uid))
                 return auth_check(manager, m, AUTH_INSPECT, start_permitted, error);
         /* What is his own he can see anyway. */

@@ -3,6 +3,7 @@
 #include "daemon/job.h"
 #include "daemon/limit.h"
 #include "daemon/listing.h"
+#include "daemon/pages-bus.h"
 #include "shared/names.h"
 
 static uint64_t now_usec(const Manager *m)
@@ -63,6 +64,23 @@ int limit_listing(Manager *m, const struct selector *s, sd_bus_error *error)
                                          "%zu lists for %s are being made already.",
                                          n_his >= LIMIT_LISTINGS_PER_USER ? n_his : n,
                                          n_his >= LIMIT_LISTINGS_PER_USER ? "this user" : "all users");
+        return limit_request(m, s, error);
+}
+
+int limit_paging(Manager *m, const struct selector *s, sd_bus_error *error)
+{
+        size_t n = 0, n_his = 0;
+
+        for (size_t i = 0; i < m->n_paging; i++) {
+                uid_t uid = paging_uid(m->paging[i]);
+
+                n += uid != 0;
+                n_his += uid == s->owner;
+        }
+        if (m->n_paging >= PAGING_MAX ||
+            (s->owner != 0 && (n >= LIMIT_PAGING || n_his >= LIMIT_PAGING_PER_USER)))
+                return sd_bus_error_set(error, MERGEMEM_ERROR_LIMITS,
+                                        "Too many answers about pages are being made already.");
         return limit_request(m, s, error);
 }
 

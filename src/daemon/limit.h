@@ -9,6 +9,8 @@
 #define LIMIT_JOBS (JOBS_MAX / 2U)
 #define LIMIT_LISTINGS_PER_USER 2U
 #define LIMIT_LISTINGS (LISTINGS_MAX / 2U)
+#define LIMIT_PAGING_PER_USER 2U
+#define LIMIT_PAGING (PAGING_MAX / 2U)
 #define LIMIT_EXPLAINING_PER_USER 2U
 #define LIMIT_EXPLAINING (EXPLAINING_MAX / 2U)
 /* Ended jobs that can be read. */
@@ -16,10 +18,11 @@
 /* Names that are looked up one after the other: paths and users. */
 #define LIMIT_LOOKUPS 64U
 
-/* Whether the user who means @s may begin another job or list, whose cost is then taken from his quota.
- * Else @error says why. */
+/* Whether the user who means @s may begin another job, list or answer about pages, whose cost is then taken
+ * from his quota. Else @error says why. */
 int limit_job(Manager *m, const struct selector *s, sd_bus_error *error);
 int limit_listing(Manager *m, const struct selector *s, sd_bus_error *error);
+int limit_paging(Manager *m, const struct selector *s, sd_bus_error *error);
 /* The same for an explanation to user @uid; @only_own: of one of his own processes. */
 int limit_explaining(Manager *m, uid_t uid, bool only_own, sd_bus_error *error);
 

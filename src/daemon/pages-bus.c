@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/called-process.h"
 #include "daemon/limit.h"
 #include "daemon/pages-bus.h"
 #include "daemon/pages-options.h"
@@ -10,8 +11,6 @@
 #include "shared/names.h"
 
 #define SLICE_USEC 100000U
-/* Of one user who is not root. */
-#define PAGING_PER_USER_MAX 2U
 
 struct paging {
         Manager *manager;
@@ -48,15 +47,15 @@ static struct paging *paging_free(struct paging *p)
 }
 DEFINE_CLEANUP_FUNC(struct paging *, paging_free)
 
+uid_t paging_uid(const struct paging *p)
+{
+        return p->uid;
+}
+
 void pages_done(Manager *m)
 {
         while (m->n_paging > 0)
                 paging_free(m->paging[0]);
-}
-
-static int no_such_process(sd_bus_error *error, pid_t pid)
-{
-        return sd_bus_error_setf(error, MERGEMEM_ERROR_NO_SUCH_PROCESS, "There is no process %d.", pid);
 }
 
 static int append_run(sd_bus_message *m, const struct mm_run *run, const char *kind, const char *owner)
@@ -107,7 +106,7 @@ static int answer(struct paging *p, int result, sd_bus_error *error)
         int r = result < 0 ? result : p->error;
 
         if (r == -ESRCH)
-                return no_such_process(error, p->pid);
+                return called_process_is_gone(p->pid, error);
         if (r == -ETIMEDOUT)
                 return sd_bus_error_setf(error, MERGEMEM_ERROR_FAILED,
                                          "The memory of process %d does not answer.", p->pid);
@@ -208,14 +207,7 @@ static int check(Manager *m, const struct mm_process *process, const struct page
                  bool only_own, sd_bus_error *error)
 {
         const struct selector his = { .only_own = only_own, .owner = uid };
-        size_t n_his = 0;
 
-        for (size_t i = 0; i < m->n_paging; i++)
-                n_his += m->paging[i]->uid == uid;
-        if (m->n_paging >= PAGING_MAX || (uid != 0 && n_his >= PAGING_PER_USER_MAX))
-                return sd_bus_error_setf(error, MERGEMEM_ERROR_LIMITS,
-                                         "%zu such answers are being made already.",
-                                         uid != 0 && n_his >= PAGING_PER_USER_MAX ? n_his : m->n_paging);
         if (only_own && !pages_options_are_for_users(o))
                 return sd_bus_error_set(
                         error, SD_BUS_ERROR_ACCESS_DENIED,
@@ -224,28 +216,21 @@ static int check(Manager *m, const struct mm_process *process, const struct page
         if (manager_is_hung(m, process->pid, process->start_ticks))
                 return sd_bus_error_setf(error, MERGEMEM_ERROR_FAILED,
                                          "The memory of process %d did not answer lately.", process->pid);
-        if (!limit_take(m, &his, QUOTA_REQUEST_PAGES))
-                return sd_bus_error_set(error, MERGEMEM_ERROR_LIMITS,
-                                        "This user has had enough done for now: try again in a while.");
-        return 0;
+        return limit_paging(m, &his, error);
 }
 
 /* Reads the call, and the process it is about. */
 static int read_call(Manager *m, sd_bus_message *call, struct pages_options *o, struct mm_process *process,
                      sd_bus_error *error)
 {
-        uint32_t pid;
         int r;
 
-        r = sd_bus_message_read(call, "u", &pid);
+        r = called_process_read(m, call, process, error);
         if (r >= 0)
                 r = pages_options_read(call, false, o, error);
         if (r < 0)
                 return r;
-        if (pid == 0 || pid > INT32_MAX || mm_process_open(m->proc_fd, (pid_t) pid, false, process) < 0 ||
-            process->kernel_thread)
-                return no_such_process(error, (pid_t) pid);
-        return 0;
+        return process->kernel_thread ? called_process_is_gone(process->pid, error) : 0;
 }
 
 static int start(Manager *m, sd_bus_message *call, const struct pages_options *o,

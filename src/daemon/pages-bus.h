@@ -7,5 +7,7 @@
  * wants more calls again. */
 
 int pages_get(sd_bus_message *m, void *userdata, sd_bus_error *error);
+/* Who is to be answered. */
+uid_t paging_uid(const struct paging *p);
 /* Gives up all that wait. */
 void pages_done(Manager *m);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/called-process.h"
 #include "daemon/pages-options.h"
 #include "daemon/process-list.h"
 #include "daemon/reopen.h"
@@ -90,17 +91,12 @@ static void end(struct sharing *s)
         run_first(m);
 }
 
-static int no_such_process(sd_bus_error *error, pid_t pid)
-{
-        return sd_bus_error_setf(error, MERGEMEM_ERROR_NO_SUCH_PROCESS, "There is no process %d.", pid);
-}
-
 static void fail(struct sharing *s, int r)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 
         if (r == -ESRCH)
-                r = no_such_process(&error, s->target.pid);
+                r = called_process_is_gone(s->target.pid, &error);
         else if (r == -ETIMEDOUT)
                 r = sd_bus_error_setf(&error, MERGEMEM_ERROR_FAILED,
                                       "The memory of process %d does not answer.", s->target.pid);
@@ -442,18 +438,14 @@ static int start(Manager *m, sd_bus_message *call, const struct pages_options *o
 static int read_call(Manager *m, sd_bus_message *call, struct pages_options *o, struct mm_process *p,
                      sd_bus_error *error)
 {
-        uint32_t pid;
         int r;
 
-        r = sd_bus_message_read(call, "u", &pid);
+        r = called_process_read(m, call, p, error);
         if (r >= 0)
                 r = pages_options_read(call, true, o, error);
         if (r < 0)
                 return r;
-        if (pid == 0 || pid > INT32_MAX || mm_process_open(m->proc_fd, (pid_t) pid, false, p) < 0 ||
-            p->kernel_thread)
-                return no_such_process(error, (pid_t) pid);
-        return 0;
+        return p->kernel_thread ? called_process_is_gone(p->pid, error) : 0;
 }
 
 static int start_permitted(Manager *m, sd_bus_message *call, enum auth_action granted, sd_bus_error *error)

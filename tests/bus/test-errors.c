@@ -30,7 +30,8 @@ static void test_unknown_library(void)
         }
         /* More would be given back than that. */
         expect("Unmerge", &(struct what){ .shlib = "libnosuch.so" }, MERGEMEM_ERROR_BAD_SELECTOR);
-        expect("Unmerge", &(struct what){ .user = "root", .shlib = "libc.so.6" }, MERGEMEM_ERROR_BAD_SELECTOR);
+        expect("Unmerge", &(struct what){ .user = "root", .shlib = "libc.so.6" },
+               MERGEMEM_ERROR_BAD_SELECTOR);
 }
 
 static void test_unknown(void)
