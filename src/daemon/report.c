@@ -39,6 +39,7 @@ void report_done(struct report *r)
         for (size_t i = 0; i < r->n_domains; i++)
                 free(r->domains[i].text);
         free(r->domains);
+        free(r->domain_slots);
         *r = (struct report) {};
 }
 
@@ -130,17 +131,55 @@ int report_add_owner(struct report *r, const struct worker_owner *row, const cha
         return 0;
 }
 
+/* The slot of the domain @text, or the one where it would be. */
+static uint32_t *domain_slot(const struct report *r, const char *text, uint64_t hash)
+{
+        for (size_t i = hash;; i++) {
+                uint32_t *slot = &r->domain_slots[i & (r->n_domain_slots - 1)];
+                const struct report_domain *d;
+
+                if (*slot == 0)
+                        return slot;
+                d = &r->domains[*slot - 1];
+                if (d->hash == hash && streq(d->text, text))
+                        return slot;
+        }
+}
+
+static int domain_slots_grow(struct report *r)
+{
+        size_t n = MAX(2 * r->n_domain_slots, (size_t) 16);
+        uint32_t *slots;
+
+        if (2 * (r->n_domains + 1) <= r->n_domain_slots)
+                return 0;
+        slots = calloc(n, sizeof(*slots));
+        if (!slots)
+                return -ENOMEM;
+        free(r->domain_slots);
+        r->domain_slots = slots;
+        r->n_domain_slots = n;
+        for (size_t i = 0; i < r->n_domains; i++)
+                *domain_slot(r, r->domains[i].text, r->domains[i].hash) = (uint32_t) i + 1;
+        return 0;
+}
+
 int report_find_domain(struct report *r, const char *text, uint32_t *ret)
 {
         struct report_domain *domains;
         uint64_t hash = hash_text(text);
+        uint32_t *slot;
         char *copy;
+        int q;
 
-        for (size_t i = 0; i < r->n_domains; i++)
-                if (r->domains[i].hash == hash && streq(r->domains[i].text, text)) {
-                        *ret = (uint32_t) i;
-                        return 0;
-                }
+        q = domain_slots_grow(r);
+        if (q < 0)
+                return q;
+        slot = domain_slot(r, text, hash);
+        if (*slot > 0) {
+                *ret = *slot - 1;
+                return 0;
+        }
         domains = array_grow(r->domains, r->n_domains, sizeof(*domains));
         if (!domains)
                 return -ENOMEM;
@@ -150,6 +189,7 @@ int report_find_domain(struct report *r, const char *text, uint32_t *ret)
                 return -ENOMEM;
         *ret = (uint32_t) r->n_domains;
         r->domains[r->n_domains++] = (struct report_domain) { .text = copy, .hash = hash };
+        *slot = (uint32_t) r->n_domains;
         return 0;
 }
 

@@ -32,7 +32,7 @@ struct report_owner {
 
 struct report_domain {
         char *text;
-        uint64_t hash; /* of that: few texts are compared in full */
+        uint64_t hash; /* of that */
         uint64_t n_duplicates;
         uint64_t n_anonymous; /* of them */
         uint32_t n_processes;
@@ -53,6 +53,9 @@ struct report {
         struct answer_text owners_text;
         struct report_domain *domains;
         size_t n_domains;
+        /* Where they are by hash, counted from 1: a power of two, at least half of which are 0. */
+        uint32_t *domain_slots;
+        size_t n_domain_slots;
 
         const char *mechanism;
         uint64_t n_merged, n_saved, n_shared, metadata_bytes;
