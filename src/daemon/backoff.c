@@ -38,7 +38,7 @@ static struct backoff_entry *find(const struct backoff *b, const struct backoff_
         return e->pid != 0 ? e : NULL;
 }
 
-/* Moves what there is, or what of it was @seen, to a table of another size. */
+/* Moves what there is, or with @seen_only what of it was seen, to a table of another size. */
 static int rebuild(struct backoff *b, size_t n_allocated, bool seen_only)
 {
         struct backoff fresh = { .n_allocated = n_allocated };

@@ -31,8 +31,8 @@ void history_done(struct history *h);
 /* Adds a sample and forgets those that end more than @keep_usec before it. 0 or -ENOMEM. */
 int history_add(struct history *h, const struct history_sample *s, uint64_t keep_usec);
 
-/* Those that end in [@from, @to], neighbours put together so that there are at most @max; @max 0: as they
- * are. 0 and a new array, or -ENOMEM. */
+/* Those that end in [@from_usec, @to_usec], neighbours put together so that there are at most @max; @max 0:
+ * as they are. 0 and a new array, or -ENOMEM. */
 int history_select(const struct history *h, uint64_t from_usec, uint64_t to_usec, size_t max,
                    struct history_sample **ret, size_t *ret_n);
 

@@ -237,6 +237,12 @@ void job_note_metadata(struct job *j);
 /* Forgets the targets but keeps the report. */
 void job_clear_targets(struct job *j);
 void job_clear_ranges(struct job *j);
+/* Takes a copy of @ranges, which @n_pages pages lie in, for target @target. 0 or -ENOMEM. */
+int job_ranges_append(struct job *j, uint32_t target, const struct worker_range *ranges, size_t n,
+                      uint64_t n_pages);
+
+/* Counts anew what of @registry is merged now; two counts at a time would see each other's frames. */
+void job_count(struct job *j, struct registry *registry, worker_done_t done);
 
 /* The trust domain of @p, in unit @unit or NULL, as this job sees it; @cgroup: within which it may share.
  * 0 and a new string, or -ENOMEM. */
@@ -334,11 +340,6 @@ uint64_t job_ksm_spent_nsec(const struct job *j);
 
 /* job-unmerge.c */
 void job_unmerge(struct job *j);
-int job_ranges_append(struct job *j, uint32_t target, const struct worker_range *ranges, size_t n,
-                      uint64_t n_pages);
-
-/* Counts anew what of @registry is merged now; two counts at a time would see each other's frames. */
-void job_count(struct job *j, struct registry *registry, worker_done_t done);
 
 /* job-bus.c */
 int job_attach(Manager *m);

@@ -69,7 +69,7 @@ static int on_merged(void *userdata, const struct mergemod_element *elements, si
         return r < 0 ? r : worker_child_tick(m->w);
 }
 
-/* The target of @record as mergemod knows it; attached when it is first met. */
+/* @t as mergemod knows it; attached when it is first met. */
 static int attach(struct merging *m, struct round_target *t, uint32_t *ret)
 {
         int r;

@@ -188,7 +188,7 @@ typedef uint64_t (*mm_hash_fn)(void *userdata, const void *data, size_t size);
 
 struct mm_hash {
         enum mm_hash_kind kind;
-        uint64_t seed;  /* XXH64, SAMPLE */
+        uint64_t seed;  /* all but NONE and FUNCTION */
         mm_hash_fn fn;  /* FUNCTION; @data is aligned for a word */
         void *userdata; /* of it */
 };

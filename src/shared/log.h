@@ -10,7 +10,7 @@
 /* Messages of the programs, to standard error. Under systemd, which says so in $JOURNAL_STREAM,
  * each line carries its "<N>" level (sd-daemon(3)). Libraries below do not log above LOG_DEBUG. */
 
-/* One of LOG_ERR ... LOG_DEBUG; LOG_INFO at first. */
+/* LOG_EMERG ... LOG_DEBUG; LOG_INFO at first. Nothing is logged below LOG_ERR, so that less is silence. */
 void log_set_level(int level);
 int log_get_level(void);
 /* "emerg" ... "debug" or 0 ... 7. A level or -EINVAL. */
