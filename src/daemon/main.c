@@ -79,9 +79,11 @@ static int parse_argv(int argc, char *argv[], Manager *m, enum action *ret_actio
                         break;
                 case ARG_LOG_LEVEL:
                         m->log_level_option = log_level_from_string(optarg);
-                        if (m->log_level_option < 0)
-                                return log_error_errno(-EINVAL, "--log-level=%s: not a level of syslog(3).",
-                                                       optarg);
+                        if (m->log_level_option < LOG_ERR)
+                                return log_error_errno(
+                                        -EINVAL,
+                                        "--log-level=%s: not one of err, warning, notice, info, debug.",
+                                        optarg);
                         break;
                 default:
                         return -EINVAL;

@@ -180,6 +180,9 @@ static void test_options(void)
         static const char *const wrong[][2] = {
                 { "--mechanism=magic", "magic" },
                 { "--log-level=loud", "loud" },
+                /* Not even errors would be said. */
+                { "--log-level=crit", "crit: not one of err, warning" },
+                { "--log-level=0", "0: not one of err, warning" },
                 { "--bus=", "bus" },
                 { "--no-such-option", "no-such-option" },
                 { "argument", "argument" },
