@@ -29,7 +29,7 @@ static int set_level(sd_bus *bus, const char *path, const char *interface, const
 static int get_target(sd_bus *bus, const char *path, const char *interface, const char *property,
                       sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-        return sd_bus_message_append(reply, "s", getenv("JOURNAL_STREAM") ? "journal" : "console");
+        return sd_bus_message_append(reply, "s", log_is_journal() ? "journal" : "console");
 }
 
 /* Messages go to standard error, wherever that leads: there is nothing to choose. */

@@ -12,6 +12,7 @@
 #include "children.h"
 #include "client.h"
 #include "shared/macro.h"
+#include "shared/names.h"
 
 /* What LogMask= has the service say, on standard error and to a journal, which is played by a socket at
  * the journal's place in a mount namespace of this test's own. */
@@ -86,6 +87,18 @@ static void test_mask(void)
         child_end(c);
 }
 
+static void assert_target(const char *expected)
+{
+        char *target = NULL;
+
+        g_assert_cmpint(sd_bus_get_property_string(h.bus, MERGEMEM_BUS_NAME, "/org/freedesktop/LogControl1",
+                                                   "org.freedesktop.LogControl1", "LogTarget", NULL,
+                                                   &target),
+                        >=, 0);
+        g_assert_cmpstr(target, ==, expected);
+        free(target);
+}
+
 static void test_journal(void)
 {
         struct child *c = child_start(&h, UID_FIRST);
@@ -99,6 +112,7 @@ static void test_journal(void)
         harness_config_write(&h, "[Daemon]\nLogMask=15\n");
         g_assert_cmpint(truncate(h.log, 0), ==, 0);
         harness_daemon_start(&h, NULL, (const char *[]){ stream, NULL });
+        assert_target("journal");
         g_free(job_run(h.bus, "Estimate", &(struct what){ .pids = &c->pid, .n_pids = 1 }));
         g_assert_cmpint(harness_daemon_stop(&h), ==, 0);
         log = harness_log(&h);
@@ -118,6 +132,17 @@ static void test_journal(void)
         child_end(c);
 }
 
+/* What has been inherited of somebody else's standard error says nothing of ours. */
+static void test_target(void)
+{
+        harness_daemon_start(&h, NULL, NULL);
+        assert_target("console");
+        g_assert_cmpint(harness_daemon_stop(&h), ==, 0);
+        harness_daemon_start(&h, NULL, (const char *[]){ "JOURNAL_STREAM=1:2", NULL });
+        assert_target("console");
+        g_assert_cmpint(harness_daemon_stop(&h), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
         int status;
@@ -127,6 +152,7 @@ int main(int argc, char **argv)
         open_journal();
         g_test_add_func("/log/mask", test_mask);
         g_test_add_func("/log/journal", test_journal);
+        g_test_add_func("/log/target", test_target);
         status = g_test_run();
         safe_close(journal_fd);
         return harness_end(&h, status);
