@@ -127,17 +127,7 @@ static void test_off(void)
         struct sample s[SAMPLES_MAX];
         size_t n = history(0, 0, 0, s);
 
-        harness_config_write(&h, "[Daemon]\nHistorySec=0\n");
-        g_assert_cmpint(kill(h.daemon_pid, SIGHUP), ==, 0);
-        while (true) {
-                char *log = harness_log(&h);
-                bool done = strstr(log, "Configuration read again");
-
-                g_free(log);
-                if (done)
-                        break;
-                g_usleep(10000);
-        }
+        harness_configure(&h, "[Daemon]\nHistorySec=0\n");
         g_assert_cmpint(harness_daemon_stop(&h), ==, 0);
         harness_config_write(&h, "");
         harness_daemon_start(&h, NULL, NULL);
