@@ -9,6 +9,9 @@
 #define POLKIT_PATH "/org/freedesktop/PolicyKit1/Authority"
 #define POLKIT_INTERFACE "org.freedesktop.PolicyKit1.Authority"
 
+/* The bus could not start it: how such errors begin. */
+#define ERROR_SPAWN "org.freedesktop.DBus.Error.Spawn."
+
 /* CheckAuthorizationFlags.AllowUserInteraction */
 #define POLKIT_FLAG_INTERACTIVE UINT32_C(1)
 
@@ -35,11 +38,6 @@ static const char *const action_names[AUTH_ACTION_MAX_] = {
         [AUTH_RELOAD] = "org.mergemem1.reload",
         [AUTH_INSPECT] = "org.mergemem1.inspect",
 };
-
-const char *auth_action_to_string(enum auth_action action)
-{
-        return action_names[action];
-}
 
 static struct auth_check *check_free(struct auth_check *c)
 {
@@ -96,7 +94,7 @@ static bool polkit_is_absent(const sd_bus_error *e)
 {
         return sd_bus_error_has_names(e, SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER,
                                       "org.freedesktop.systemd1.UnitMasked") ||
-               (e->name && strncmp(e->name, "org.freedesktop.DBus.Error.Spawn.", 33) == 0);
+               (e->name && strncmp(e->name, ERROR_SPAWN, strlen(ERROR_SPAWN)) == 0);
 }
 
 /* 0 if the @reply permits it. */

@@ -7,6 +7,7 @@
 
 typedef struct Manager Manager;
 
+/* As dbus/org.mergemem1.policy describes them: the first is "org.mergemem1.merge-own". */
 enum auth_action {
         AUTH_MERGE_OWN,        /* own processes: merge, unmerge, estimate */
         AUTH_MERGE_OWN_DIRECT, /* the same where mergemod is to do it */
@@ -17,8 +18,6 @@ enum auth_action {
         AUTH_INSPECT, /* see others' processes */
         AUTH_ACTION_MAX_,
 };
-/* "org.mergemem1.merge-own": what dbus/org.mergemem1.policy describes. */
-const char *auth_action_to_string(enum auth_action action);
 
 /* Questions to polkit that are open, of all users and of one. */
 #define AUTH_CHECKS_MAX 64U

@@ -230,10 +230,9 @@ static void on_scanned(void *userdata, const union worker_packet *row)
 
         switch (row->header.type) {
         case WORKER_PROGRESS:
-                j->n_marked = row->progress.n_pages;
                 job_set_progress(j, share *
-                                            (j->part +
-                                             (double) j->n_marked / (double) (j->n_expected_pages + 1)) /
+                                            (j->part + (double) row->progress.n_pages /
+                                                               (double) (j->n_expected_pages + 1)) /
                                             j->n_parts);
                 break;
         case WORKER_ROW_MATCHED:

@@ -31,14 +31,6 @@ const char *job_state_to_string(enum job_state state)
         return state_names[state];
 }
 
-struct job *manager_find_job(const Manager *m, uint32_t id)
-{
-        for (size_t i = 0; i < m->n_jobs; i++)
-                if (m->jobs[i]->id == id)
-                        return m->jobs[i];
-        return NULL;
-}
-
 static uint64_t now_usec(void)
 {
         struct timespec ts;

@@ -134,7 +134,6 @@ struct job {
         bool forbidden; /* libraries that were asked for are left alone, as a rule says never */
         bool grouped; /* the part at hand, and its figures are in the report */
         struct kept_rows kept; /* figures of it that are not there yet */
-        uint64_t n_looked, n_marked;
         uint32_t domain; /* merged, once it is chosen */
         bool chosen;
         struct job_ranges *ranges;
@@ -216,8 +215,6 @@ bool job_may_use_ksm(const struct job *j);
 
 /* Whether it names its processes in a way they cannot choose themselves. */
 bool job_names_processes(const struct job *j);
-
-struct job *manager_find_job(const Manager *m, uint32_t id);
 
 /* Starts work; only for the manager. */
 void job_start(struct job *j);

@@ -56,7 +56,6 @@ struct round_library {
 
 struct round {
         struct mm_records *records;
-        uint64_t records_bytes;
         struct mm_scan scan;
         bool scan_ready;
         uint64_t zero_frame; /* mm_zero_frame() */

@@ -224,7 +224,6 @@ struct worker_total {
         uint64_t n_duplicates, n_zero; /* frames that merging would free, and those of zeros among them */
         uint64_t n_anonymous;          /* of the duplicates, those that mergemod would merge */
         uint64_t n_huge;               /* besides, with `direct`: those that it leaves to huge pages */
-        uint64_t bookkeeping_bytes;
 };
 
 struct worker_plan {

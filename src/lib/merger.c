@@ -128,11 +128,6 @@ int mm_merger_add(struct mm_merger *m, uint32_t target, uint64_t address)
         return 0;
 }
 
-int mm_merger_flush(struct mm_merger *m)
-{
-        return merge(m, false);
-}
-
 /* Those whose target went before their second try: its number may be another's by now. */
 static int give_up_gone(struct mm_merger *m)
 {

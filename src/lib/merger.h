@@ -30,7 +30,5 @@ DEFINE_CLEANUP_FUNC(struct mm_merger *, mm_merger_free)
 int mm_merger_begin_group(struct mm_merger *m, size_t n);
 int mm_merger_add(struct mm_merger *m, uint32_t target, uint64_t address);
 
-/* Merges what was added since. */
-int mm_merger_flush(struct mm_merger *m);
-/* The same, and what was not ready. */
+/* Merges what was added since the last call, and what was not ready. */
 int mm_merger_finish(struct mm_merger *m);

@@ -33,7 +33,6 @@ const char *log_last_error(void);
 #define log_warning(...) ((void) log_full(LOG_WARNING, 0, __VA_ARGS__))
 #define log_error(...) ((void) log_full(LOG_ERR, 0, __VA_ARGS__))
 #define log_debug_errno(error, ...) log_full(LOG_DEBUG, (error), __VA_ARGS__)
-#define log_info_errno(error, ...) log_full(LOG_INFO, (error), __VA_ARGS__)
 #define log_warning_errno(error, ...) log_full(LOG_WARNING, (error), __VA_ARGS__)
 #define log_error_errno(error, ...) log_full(LOG_ERR, (error), __VA_ARGS__)
 #define log_oom() log_full(LOG_ERR, -ENOMEM, "Out of memory.")

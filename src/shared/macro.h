@@ -14,11 +14,8 @@
 #define _cleanup_(f) __attribute__((__cleanup__(f)))
 #define _printf_(a, b) __attribute__((__format__(__printf__, a, b)))
 #define _public_ __attribute__((__visibility__("default")))
-#define _unused_ __attribute__((__unused__))
 
 #define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))
-#define STRINGIFY_(x) #x
-#define STRINGIFY(x) STRINGIFY_(x)
 
 /* <sys/param.h> and GLib have their own, which evaluate their arguments twice. */
 #undef MIN
