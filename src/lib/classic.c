@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <limits.h>
 
-
 /* The last address, which stands for the end of memory. */
 #define END_OF_MEMORY UINTPTR_MAX
 
@@ -16,7 +15,7 @@ ssize_t mm_classic_result(ssize_t r)
         return -1;
 }
 
-int mm_classic_open(struct mm_ctx **ret)
+static int open_context(struct mm_ctx **ret)
 {
         _cleanup_(mm_ctx_unrefp) struct mm_ctx *ctx = NULL;
         int r;
@@ -42,7 +41,7 @@ int mm_classic_open_target(pid_t pid, struct mm_target **ret)
         _cleanup_(mm_ctx_unrefp) struct mm_ctx *ctx = NULL;
         int r;
 
-        r = mm_classic_open(&ctx);
+        r = open_context(&ctx);
         return r < 0 ? r : mm_target_new_briefly(ctx, pid, ret);
 }
 

@@ -12,10 +12,8 @@
  * -EFAULT, -EMFILE, ... What is there stays; who frees it meanwhile is not helped. */
 int mm_classic_check_memory(const void *p, size_t size, bool write);
 
-/* A context with which frames and reference counts can be told. 0, -EPERM, -ENOPKG, -EPROTO, ... */
-int mm_classic_open(struct mm_ctx **ret);
-
-/* The same, and a process. */
+/* A process in a context with which frames and reference counts can be told. 0, -EPERM, -ENOPKG, -EPROTO,
+ * ... */
 int mm_classic_open_target(pid_t pid, struct mm_target **ret);
 
 static inline const void *mm_classic_physical(const struct mm_page_info *page)

@@ -82,7 +82,9 @@ enum mm_inject_call mm_inject_call_kind(int64_t nr, const uint64_t args[4])
         }
 }
 
-bool mm_inject_call_repeats(int64_t nr)
+/* Whether a call that returned EINTR on account of a trap may simply be made again: it has done
+ * nothing yet. Not so for connect(2) or close(2). */
+static bool repeats(int64_t nr)
 {
         switch (nr) {
         case SYS_epoll_wait:
@@ -154,7 +156,7 @@ void mm_inject_resume_regs(const struct user_regs_struct *regs, struct user_regs
                         ret->rax = (uint64_t) -EINTR;
                 break;
         case -EINTR:
-                if (mm_inject_call_repeats(nr))
+                if (repeats(nr))
                         make_again(regs, ret);
                 break;
         default:
@@ -167,6 +169,6 @@ void mm_inject_leave_regs(const struct user_regs_struct *regs, bool signals, str
 {
         *ret = *regs;
         if (!signals && mm_inject_call_interrupted(regs) && (int64_t) regs->rax == -EINTR &&
-            mm_inject_call_repeats((int64_t) regs->orig_rax))
+            repeats((int64_t) regs->orig_rax))
                 make_again(regs, ret);
 }

@@ -19,10 +19,6 @@ enum mm_inject_call {
 /* @args as in /proc/PID/syscall; those behind the fourth are not looked at. */
 enum mm_inject_call mm_inject_call_kind(int64_t nr, const uint64_t args[4]);
 
-/* Whether a call that returned EINTR on account of a trap may simply be made again: it has done
- * nothing yet. Not so for connect(2) or close(2). */
-bool mm_inject_call_repeats(int64_t nr);
-
 /* Whether a thread with these registers was taken out of a system call that is not done: what the
  * kernel does with it depends on what comes next. */
 bool mm_inject_call_interrupted(const struct user_regs_struct *regs);

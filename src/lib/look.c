@@ -6,7 +6,8 @@ bool mm_look_kind_is_known(const struct mm_hash *hash)
         return hash && hash->kind != MM_HASH_NONE && hash->kind != MM_HASH_FUNCTION;
 }
 
-int mm_look_by_module(struct mm_target *t)
+/* 1 if mergemod is asked, 0 if it is not there or not for us, -errno. */
+static int is_by_module(struct mm_target *t)
 {
         struct mm_device *device;
         int r;
@@ -27,7 +28,7 @@ int mm_look_prepare(struct mm_target *t, bool for_list)
                 t->ctx->look = malloc(sizeof(*t->ctx->look));
         if (!t->ctx->look)
                 return -ENOMEM;
-        by_module = mm_look_by_module(t);
+        by_module = is_by_module(t);
         if (by_module < 0)
                 return by_module;
         if (by_module && !for_list)
@@ -52,7 +53,7 @@ ssize_t mm_look_list(struct mm_target *t, uint64_t *at, uint64_t end, const stru
         size_t n = 0;
         int by_module;
 
-        by_module = mm_look_by_module(t);
+        by_module = is_by_module(t);
         if (by_module < 0)
                 return by_module;
         while (n + MM_HUGE_PARTS <= MM_LOOK_PAGES && *at < end) {
@@ -77,7 +78,7 @@ int mm_look_at(struct mm_target *t, const struct mm_hash *hash, struct mm_page_i
 {
         int by_module;
 
-        by_module = mm_look_by_module(t);
+        by_module = is_by_module(t);
         if (by_module < 0)
                 return by_module;
         return (by_module ? mm_look_at_module : mm_look_at_proc)(t, hash, pages, n);

@@ -22,9 +22,6 @@ struct mm_look {
  * spans where they are; mm_look_at() needs none from mergemod. 0 or -errno. */
 int mm_look_prepare(struct mm_target *t, bool for_list);
 
-/* 1 if mergemod is asked, 0 if it is not there or not for us, -errno. */
-int mm_look_by_module(struct mm_target *t);
-
 /* Pages that could be merged in [*@at, @end): at least so many that a huge page is among them whole, unless
  * there are fewer, at most MM_LOOK_PAGES. *@at moves to where to go on. @hash may be NULL; MM_HASH_FUNCTION
  * is left to mm_look_apply(). How many, or -errno. */

@@ -14,7 +14,9 @@
 /* How often a list is read again that changed while it was read. */
 #define MAPS_TRIES 4U
 
-void mm_maps_unescape(char *name)
+/* Turns \012 into a newline, in place: the one escape that maps knows, a backslash stands for itself
+ * otherwise. */
+static void unescape(char *name)
 {
         char *to = name;
 
@@ -91,7 +93,7 @@ static void classify(struct mm_area *area, char *name)
                 (void) strip_suffix(name++, "]");
                 area->kind = classify_bracket(name);
         } else {
-                mm_maps_unescape(name);
+                unescape(name);
                 if (strip_suffix(name, " (deleted)"))
                         area->flags |= MM_AREA_DELETED;
                 area->kind = classify_file(name, area->flags & MM_AREA_DELETED);

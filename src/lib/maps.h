@@ -29,8 +29,8 @@ struct mm_area {
         uint64_t start, end; /* bytes, page-aligned, start < end */
         uint64_t offset;     /* bytes into the file */
         struct mm_file_id file;
-        const char *name; /* path without " (deleted)", or what stands in the brackets, as in "heap" and
-                             "anon:NAME"; "" if none; belongs to the list */
+        const char *name; /* path without " (deleted)", its newlines as they are; or what stands in the
+                             brackets, as in "heap" and "anon:NAME"; "" if none; belongs to the list */
         uint8_t kind;     /* enum mm_area_kind */
         uint8_t flags;    /* MM_AREA_* */
 };
@@ -60,7 +60,3 @@ void mm_areas_done(struct mm_areas *a);
 
 /* The area that holds @address, or NULL. */
 const struct mm_area *mm_areas_find(const struct mm_areas *a, uint64_t address);
-
-/* Turns \012 into a newline, in place: the one escape that maps knows, a backslash stands for itself
- * otherwise. Already done to the names in mm_area. */
-void mm_maps_unescape(char *name);

@@ -269,7 +269,9 @@ void mm_target_forget_number(struct mm_ctx *ctx, uint32_t number)
         mm_device_detach(ctx->device, number);
 }
 
-bool mm_target_forget(struct mm_target *t)
+/* Mergemod says -ESRCH. True if another try is worth it: the number may be that of another target of the
+ * same process, which has executed another program since. */
+static bool forget(struct mm_target *t)
 {
         mm_target_forget_number(t->ctx, t->attached);
         return !t->gone;
@@ -285,7 +287,7 @@ int mm_target_call(struct mm_target *t, mm_target_call_t call, void *argument)
         if (r < 0)
                 return r;
         r = call(device, number, argument);
-        if (r == -ESRCH && mm_target_forget(t)) {
+        if (r == -ESRCH && forget(t)) {
                 r = attach(t, &device, &number);
                 if (r < 0)
                         return r;

@@ -46,11 +46,8 @@ typedef int (*mm_target_call_t)(struct mm_device *device, uint32_t target, void 
 int mm_target_call(struct mm_target *t, mm_target_call_t call, void *argument);
 
 /* Its number with mergemod, where its memory was found. For calls with several targets, after which
- * mm_target_forget() hears of those that are gone. */
+ * mm_target_forget_number() hears of those that are gone. */
 int mm_target_meet(struct mm_target *t, struct mm_device **ret_device, uint32_t *ret);
 
-/* Mergemod says -ESRCH. True if another try is worth it: the number may be that of another target of the
- * same process, which has executed another program since. */
-bool mm_target_forget(struct mm_target *t);
-/* The same of a number, whosever it was. */
+/* Mergemod says -ESRCH of it, whosever it was. */
 void mm_target_forget_number(struct mm_ctx *ctx, uint32_t number);
