@@ -52,8 +52,3 @@ uint64_t budget_next(const struct budget *b, uint64_t now_usec, unsigned quota, 
         *ret_slice_usec = MIN(left, longest);
         return start;
 }
-
-uint64_t budget_spent_usec(const struct budget *b, uint64_t now_usec)
-{
-        return b->sum_usec - expired_usec(b, now_usec / BUDGET_CELL_USEC);
-}

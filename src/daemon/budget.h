@@ -34,6 +34,3 @@ void budget_charge(struct budget *b, uint64_t now_usec, uint64_t spent_usec);
  * from 1. */
 uint64_t budget_next(const struct budget *b, uint64_t now_usec, unsigned quota, uint64_t least_usec,
                      uint64_t *ret_slice_usec);
-
-/* What was spent within the last minute. */
-uint64_t budget_spent_usec(const struct budget *b, uint64_t now_usec);

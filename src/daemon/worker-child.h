@@ -134,9 +134,6 @@ int round_group(struct worker_child *w);
 int round_plan(struct worker_child *w, const struct worker_plan *plan);
 int round_measure(struct worker_child *w);
 
-/* Whether mergemod merges @g; else KSM does. */
-bool round_group_is_direct(const struct round *r, const struct mm_group *g);
-
 /* worker-direct.c */
 int worker_child_device(struct worker_child *w, struct mm_device **ret);
 int round_merge(struct worker_child *w, const struct worker_merge *call, int cgroup_fd);

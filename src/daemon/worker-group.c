@@ -31,7 +31,8 @@ static bool group_is_huge(const struct round *r, const struct mm_group *g)
         return r->direct && (g->records[0].flags & MM_RECORD_HUGE) != 0;
 }
 
-bool round_group_is_direct(const struct round *r, const struct mm_group *g)
+/* Whether mergemod merges @g; else KSM does. */
+static bool group_is_direct(const struct round *r, const struct mm_group *g)
 {
         return r->direct && (g->records[0].flags & MM_RECORD_FILE_AREA) == 0;
 }
@@ -56,7 +57,7 @@ static struct limits ksm_limits(const struct worker_child *w)
 
 static size_t group_saving(const struct round *r, const struct mm_group *g, struct limits ksm)
 {
-        if (round_group_is_direct(r, g))
+        if (group_is_direct(r, g))
                 return mm_group_saving(g, 0, true);
         return mm_group_saving(g, ksm.max_sharing, ksm.zero_is_free);
 }
@@ -126,7 +127,7 @@ static void attribute(struct round *r, const struct mm_group *g, size_t saving, 
 
 /* One line per trust domain, by its index: whoever makes himself namespaces makes many. */
 struct domain_figures {
-        uint64_t n_pages, n_duplicates, n_zero, n_anonymous;
+        uint64_t n_duplicates, n_anonymous;
 };
 
 struct domains {
@@ -162,13 +163,11 @@ static int send_domains(struct worker_child *w, const struct domains *d)
                 union worker_packet row;
                 int r;
 
-                if (d->items[i].n_pages == 0)
+                if (d->items[i].n_duplicates == 0)
                         continue;
                 worker_packet_init(&row, WORKER_ROW_DOMAIN, sizeof(row.domain));
                 row.domain.domain = (uint32_t) i;
-                row.domain.n_pages = d->items[i].n_pages;
                 row.domain.n_duplicates = d->items[i].n_duplicates;
-                row.domain.n_zero = d->items[i].n_zero;
                 row.domain.n_anonymous = d->items[i].n_anonymous;
                 r = worker_child_send(w, &row);
                 if (r < 0)
@@ -199,13 +198,11 @@ int round_group(struct worker_child *w)
 
                 if (!d)
                         return -ENOMEM;
-                d->n_pages += g.n_pages;
                 saving = r->zero_only && !g.zero ? 0 : group_saving(r, &g, ksm);
                 if (saving > 0) {
                         mark_freeable(r, &g);
                         attribute(r, &g, saving, &totals);
                         d->n_duplicates += totals.n_duplicates - before.n_duplicates;
-                        d->n_zero += totals.n_zero - before.n_zero;
                         d->n_anonymous += totals.n_anonymous - before.n_anonymous;
                         k = r->tell_groups ? round_send_group(w, &g, saving) : 0;
                         if (k < 0)
@@ -228,7 +225,6 @@ int round_group(struct worker_child *w)
         if (k < 0)
                 return k;
         worker_packet_init(&row, WORKER_ROW_TOTAL, sizeof(row.total));
-        row.total.n_records = mm_records_count(r->records);
         row.total.n_duplicates = totals.n_duplicates;
         row.total.n_zero = totals.n_zero;
         row.total.n_anonymous = totals.n_anonymous;
@@ -278,7 +274,7 @@ static int mark_planned(struct worker_child *w, const struct worker_plan *plan)
                 }
                 if (!t || (!plan->every_domain && t->domain != plan->domain))
                         continue;
-                if (r->direct && round_group_is_direct(r, &g) != plan->direct)
+                if (r->direct && group_is_direct(r, &g) != plan->direct)
                         continue;
                 if (plan->zero_only && !g.zero)
                         continue;

@@ -150,12 +150,11 @@ struct worker_scanned {
         int32_t error;    /* why it could not be looked at; 0 */
         uint64_t n_pages; /* private pages in RAM looked at */
         uint64_t n_read;  /* frames whose bytes were read */
-        uint64_t n_swapped, n_ksm, n_vanished;
-        uint64_t private_bytes; /* bytes of areas left out as marked private or special */
-        uint64_t next;          /* the slice is over, and there is more from this address on; 0: done */
-        uint8_t matched;        /* has memory of the libraries asked for, or none was asked for */
-        uint8_t incomplete;     /* records were full: more passes are needed */
-        uint8_t forbidden;      /* has memory asked for, of libraries of which another rule says never */
+        uint64_t n_swapped, n_ksm;
+        uint64_t next;      /* the slice is over, and there is more from this address on; 0: done */
+        uint8_t matched;    /* has memory of the libraries asked for, or none was asked for */
+        uint8_t incomplete; /* records were full: more passes are needed */
+        uint8_t forbidden;  /* has memory asked for, of libraries of which another rule says never */
 };
 
 struct worker_matched {
@@ -214,13 +213,12 @@ struct worker_domain {
         struct worker_header header;
         uint32_t domain;
         uint32_t padding;
-        uint64_t n_pages, n_duplicates, n_zero;
+        uint64_t n_duplicates;
         uint64_t n_anonymous; /* of the duplicates, as below */
 };
 
 struct worker_total {
         struct worker_header header;
-        uint64_t n_records;
         uint64_t n_duplicates, n_zero; /* frames that merging would free, and those of zeros among them */
         uint64_t n_anonymous;          /* of the duplicates, those that mergemod would merge */
         uint64_t n_huge;               /* besides, with `direct`: those that it leaves to huge pages */

@@ -194,10 +194,8 @@ static int scan_piece(struct scanning *s, const struct mm_range *range, const st
         if (found.start >= found.end)
                 return 0;
         if ((piece->flags & MM_VM_SPECIAL) != 0 ||
-            ((piece->flags & MM_VM_PRIVATE) != 0 && !r->include_private)) {
-                s->row->private_bytes += found.end - found.start;
+            ((piece->flags & MM_VM_PRIVATE) != 0 && !r->include_private))
                 return 0;
-        }
         k = round_range_owner(r, range, s->t, s->exe, &found.owner);
         if (k < 0)
                 return k;
@@ -319,7 +317,6 @@ int round_scan(struct worker_child *w, const struct worker_target *t, const char
         row.scanned.n_read = r->scan.n_read - before.n_read;
         row.scanned.n_swapped = r->scan.n_swapped - before.n_swapped;
         row.scanned.n_ksm = r->scan.n_ksm - before.n_ksm;
-        row.scanned.n_vanished = r->scan.n_vanished - before.n_vanished;
         if (target->n_ranges > 0 && target->dir_fd < 0)
                 target->dir_fd = TAKE_FD(owned_fd);
         k = worker_child_send(w, &row);

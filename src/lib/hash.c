@@ -25,11 +25,6 @@ uint64_t mm_hash_fold(uint64_t domain, uint64_t owner)
         return XXH3_64bits_withSeed(&owner, sizeof(owner), domain);
 }
 
-uint64_t mm_hash_key(uint64_t content, uint64_t domain, uint64_t owner)
-{
-        return content ^ mm_hash_fold(domain, owner);
-}
-
 int mm_hash_seed(uint64_t *ret)
 {
         uint64_t seed;

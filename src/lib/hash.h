@@ -16,12 +16,9 @@ uint64_t mm_hash_page(const void *page, uint64_t seed);
 uint64_t mm_hash_zero(uint64_t seed);
 
 /* Who may share with whom and, if asked, whose memory it is, as 64 bits: distinct for two domains
- * with one owner and for two owners in one domain. */
+ * with one owner and for two owners in one domain. A page's key is its content hash ^ that: pages with
+ * equal keys are candidates for one frame, and the fold taken out of a key again gives the content hash. */
 uint64_t mm_hash_fold(uint64_t domain, uint64_t owner);
-
-/* Folds that into a content hash: pages with equal keys are candidates for one frame. It is
- * @content ^ mm_hash_fold(), so the fold taken out of a key again gives the content hash. */
-uint64_t mm_hash_key(uint64_t content, uint64_t domain, uint64_t owner);
 
 /* From getrandom(2). 0 or -errno. */
 int mm_hash_seed(uint64_t *ret);

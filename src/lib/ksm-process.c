@@ -55,8 +55,6 @@ static int read_stat(FILE *f, struct mm_ksm_process *p, bool *ret_merging)
                         parse_count(value, &p->zero_pages);
                 else if (streq(name, "ksm_merging_pages"))
                         *ret_merging = parse_count(value, &p->merging_pages);
-                else if (streq(name, "ksm_merge_any:"))
-                        p->merge_any = parse_answer(value);
                 else if (streq(name, "ksm_mergeable:"))
                         p->mergeable = parse_answer(value);
         }
@@ -66,7 +64,7 @@ static int read_stat(FILE *f, struct mm_ksm_process *p, bool *ret_merging)
 int mm_ksm_process_read(int process_fd, struct mm_ksm_process *ret)
 {
         _cleanup_(fclosep) FILE *stat = NULL, *merging = NULL;
-        struct mm_ksm_process p = { .mergeable = -1, .merge_any = -1 };
+        struct mm_ksm_process p = { .mergeable = -1 };
         bool has_merging = false;
         int r, q;
 

@@ -78,8 +78,6 @@ int mm_ksm_read(int root_fd, struct mm_ksm_counters *ret)
                 { "full_scans", &c.full_scans },
                 { "pages_shared", &c.pages_shared },
                 { "pages_sharing", &c.pages_sharing },
-                { "pages_unshared", &c.pages_unshared },
-                { "pages_volatile", &c.pages_volatile },
                 { "max_page_sharing", &c.max_page_sharing },
                 { "sleep_millisecs", &c.sleep_millisecs },
                 { "use_zero_pages", &use_zero_pages },
@@ -383,9 +381,4 @@ int mm_ksm_recover(int root_fd, int state_fd)
         if (r >= 0)
                 r = settle(state_fd, &state);
         return r < 0 ? r : !waited;
-}
-
-bool mm_ksm_drive_ran(const struct mm_ksm_drive *d)
-{
-        return d->ran;
 }

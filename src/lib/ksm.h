@@ -12,7 +12,7 @@
  * as a target's memory is stuck: only for the worker. */
 
 struct mm_ksm_counters {
-        uint64_t full_scans, pages_shared, pages_sharing, pages_unshared, pages_volatile;
+        uint64_t full_scans, pages_shared, pages_sharing;
         uint64_t pages_scanned; /* Linux 6.6, else 0 */
         uint64_t zero_pages;    /* ksm_zero_pages, Linux 6.6, else 0 */
         uint64_t max_page_sharing;
@@ -58,16 +58,12 @@ struct mm_ksm_drive *mm_ksm_drive_stop(struct mm_ksm_drive *d);
  * service may be driving: it would be stopped. */
 int mm_ksm_recover(int root_fd, int state_fd);
 
-/* Whether ksmd ran before we started it. */
-bool mm_ksm_drive_ran(const struct mm_ksm_drive *d);
-
 /* One process, from /proc/PID/ksm_stat (Linux 6.1) and ksm_merging_pages. */
 struct mm_ksm_process {
         uint64_t rmap_items;    /* pages KSM keeps track of; 64 bytes each (struct ksm_rmap_item) */
         uint64_t merging_pages; /* pages of it that KSM has merged */
         uint64_t zero_pages;    /* Linux 6.6, else 0 */
         int mergeable;          /* 1: some area is registered; 0: none; -1: not said (before Linux 6.16) */
-        int merge_any;          /* PR_SET_MEMORY_MERGE; -1: not said */
 };
 /* 0, -ENOENT if the kernel has neither file, -ESRCH. */
 int mm_ksm_process_read(int process_fd, struct mm_ksm_process *ret);

@@ -58,7 +58,6 @@ static int emit(struct assignment *a, const struct mm_area *area, const struct m
         last->start = start;
         last->end = end;
         last->part = part;
-        last->area_flags = area->flags;
         last->file_backed = area->kind == MM_AREA_FILE || area->kind == MM_AREA_SHARED;
         return 0;
 }

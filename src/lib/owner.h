@@ -14,7 +14,6 @@ struct mm_range {
         uint64_t start, end;    /* bytes, page-aligned */
         uint8_t owner;          /* enum mm_owner_kind */
         uint8_t part;           /* enum mm_owner_part */
-        uint8_t area_flags;     /* MM_AREA_* of the area it lies in */
         bool file_backed;       /* the area maps a file: `direct` cannot serve it, KSM can */
         struct mm_file_id file; /* LIBRARY, PROGRAM, FILE */
         const char *name;       /* path, area name or ""; belongs to the areas */

@@ -98,8 +98,8 @@ static bool take_kilobytes(struct mm_text *t, uint64_t *ret)
 
 int mm_parse_status(const char *text, size_t size, struct mm_process *p)
 {
-        uint64_t uids[4] = {}, permitted = 0, effective = 0, rss_anon = 0, swap = 0;
-        uint64_t threads = 0, tracer = 0, seccomp = 0, kernel_thread = p->kernel_thread;
+        uint64_t uids[4] = {}, permitted = 0, effective = 0, rss_anon = 0;
+        uint64_t tracer = 0, kernel_thread = p->kernel_thread;
         struct mm_text rest = { text, text + size }, line;
         bool have_uids = false;
         size_t i;
@@ -113,20 +113,14 @@ int mm_parse_status(const char *text, size_t size, struct mm_process *p)
                         have_uids = good;
                 } else if (mm_text_prefix(&line, "TracerPid:"))
                         good = take_number(&line, 10, INT_MAX, &tracer);
-                else if (mm_text_prefix(&line, "Threads:"))
-                        good = take_number(&line, 10, UINT32_MAX, &threads);
                 else if (mm_text_prefix(&line, "Kthread:"))
                         good = take_number(&line, 10, 1, &kernel_thread);
                 else if (mm_text_prefix(&line, "RssAnon:"))
                         good = take_kilobytes(&line, &rss_anon);
-                else if (mm_text_prefix(&line, "VmSwap:"))
-                        good = take_kilobytes(&line, &swap);
                 else if (mm_text_prefix(&line, "CapPrm:"))
                         good = take_number(&line, 16, UINT64_MAX, &permitted);
                 else if (mm_text_prefix(&line, "CapEff:"))
                         good = take_number(&line, 16, UINT64_MAX, &effective);
-                else if (mm_text_prefix(&line, "Seccomp:"))
-                        good = take_number(&line, 10, UINT8_MAX, &seccomp);
                 if (!good)
                         return -EINVAL;
         }
@@ -140,10 +134,7 @@ int mm_parse_status(const char *text, size_t size, struct mm_process *p)
         p->cap_permitted = permitted;
         p->cap_effective = effective;
         p->rss_anon_bytes = rss_anon;
-        p->swap_bytes = swap;
-        p->n_threads = (uint32_t)threads;
         p->tracer = (pid_t)tracer;
-        p->seccomp = (uint8_t)seccomp;
         p->kernel_thread = kernel_thread;
         return 0;
 }

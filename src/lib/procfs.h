@@ -42,10 +42,7 @@ struct mm_process {
         char *cgroup; /* path in the v2 hierarchy, "/" at its root; NULL if the kernel has none; owned */
 
         uint64_t rss_anon_bytes; /* RssAnon of status: private memory in RAM */
-        uint64_t swap_bytes;     /* VmSwap of status */
-        uint32_t n_threads;
         pid_t tracer; /* 0: nobody */
-        uint8_t seccomp; /* 0 none, 1 strict, 2 filter */
         char state;      /* letter of /proc/PID/stat, 'T' stopped, 'Z' zombie, ... */
         bool kernel_thread;
         /* As far as it shows: files of a process that must not be dumped belong to root

@@ -24,7 +24,7 @@ enum {
 };
 
 struct mm_record {
-        uint64_t key;          /* mm_hash_key() */
+        uint64_t key;          /* content hash ^ mm_hash_fold() */
         uint64_t page : 36;    /* address / 4096: 48 address bits */
         uint64_t target : 20;  /* index of the process in this round */
         uint64_t flags : 8;    /* MM_RECORD_* */

@@ -100,10 +100,8 @@ static void keep_page(struct range_scan *rs, const struct mm_page *page, uint64_
         };
         bool shared = page->frame != 0 && !(page->flags & MM_PAGE_EXCLUSIVE);
 
-        if (content == s->zero_hash) {
+        if (content == s->zero_hash)
                 record.flags |= MM_RECORD_ZERO;
-                s->n_zero++;
-        }
         if (page->flags & MM_PAGE_KSM) {
                 record.flags |= MM_RECORD_KSM;
                 s->n_ksm++;
@@ -118,10 +116,8 @@ static void keep_page(struct range_scan *rs, const struct mm_page *page, uint64_
         if (content % s->n_parts != s->part)
                 return;
 
-        if (mm_records_add(s->records, &record, shared) < 0) {
+        if (mm_records_add(s->records, &record, shared) < 0)
                 rs->full = true;
-                s->n_unkept++;
-        }
 }
 
 /* Reads what is in the batch. Pages that cannot be read any more are stepped over. */
@@ -147,10 +143,8 @@ static int read_batch(struct range_scan *rs)
                         keep_page(rs, &rs->batch[i], mm_hash_page(s->buffer + j * MM_PAGE_SIZE, s->seed));
                 s->n_read += n_whole;
 
-                if (n_whole == 0) {
-                        s->n_vanished++;
+                if (n_whole == 0)
                         i++;
-                }
         }
 
         return 0;
@@ -248,16 +242,12 @@ static int look_at(struct range_scan *rs, struct mm_page *page)
                 rs->s->n_swapped++;
                 return 0;
         }
-        if (page->flags & MM_PAGE_ZERO) {
-                rs->s->n_zero_mapped++;
+        if (page->flags & MM_PAGE_ZERO)
                 return 0;
-        }
 
         rs->s->n_looked++;
-        if (rs->full) {
-                rs->s->n_unkept++;
+        if (rs->full)
                 return 0;
-        }
 
         if (is_shared(page)) {
                 r = look_at_shared(rs, page);

@@ -25,11 +25,7 @@ struct mm_scan {
         uint64_t n_looked;        /* private pages in RAM, each mapping */
         uint64_t n_read;          /* frames whose bytes were read */
         uint64_t n_swapped;       /* left alone */
-        uint64_t n_zero_mapped;   /* already the kernel's zero page */
         uint64_t n_ksm;           /* already shared, by KSM or mergemod */
-        uint64_t n_zero;          /* hold zeros in a frame of their own */
-        uint64_t n_vanished;      /* gone before they could be read */
-        uint64_t n_unkept;        /* pages without a record since the records are full; not read any more */
         uint64_t n_too_sparse;    /* ranges given up before their end: see mm_scan_range() */
 };
 
@@ -45,7 +41,7 @@ struct mm_scan_target {
         struct mm_pagemap *pagemap;
         int mem_fd;
         uint32_t index;  /* mm_record.target */
-        uint64_t domain; /* for mm_hash_key() */
+        uint64_t domain; /* for mm_hash_fold() */
 };
 /* 0, -ESRCH, -EACCES, ... */
 int mm_scan_target_open(int process_fd, uint32_t index, uint64_t domain, struct mm_scan_target *ret);
@@ -56,7 +52,7 @@ void mm_scan_target_done(struct mm_scan_target *t);
 typedef int (*mm_scan_tick_t)(void *userdata);
 
 /* Looks at [@start, @end). @owner goes into the keys (0: none). 0; -ENOBUFS when the records are
- * full (the pages looked at go on being counted in n_unkept); -ESRCH when the memory is gone;
+ * full (what is left is counted in n_looked, and not read any more); -ESRCH when the memory is gone;
  * what @tick returned; -errno. Without PAGEMAP_SCAN a range is given up where it has no page for
  * 256 GiB, and counted in n_too_sparse. */
 int mm_scan_range(struct mm_scan *s, struct mm_scan_target *t, uint64_t start, uint64_t end,

@@ -17,6 +17,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         CHECK(memmem(data, size, "Uid:", 4));
         CHECK(p.tracer >= 0);
-        CHECK(p.rss_anon_bytes % 1024 == 0 && p.swap_bytes % 1024 == 0);
+        CHECK(p.rss_anon_bytes % 1024 == 0);
         return 0;
 }

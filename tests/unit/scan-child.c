@@ -83,7 +83,7 @@ uint64_t key_of(uint64_t number, uint64_t owner)
         uint8_t page[PAGE];
 
         fill(page, number);
-        return mm_hash_key(mm_hash_page(page, SEED), DOMAIN, owner);
+        return mm_hash_page(page, SEED) ^ mm_hash_fold(DOMAIN, owner);
 }
 
 bool frames_known(void)

@@ -69,20 +69,6 @@ static void test_fold(void)
         g_assert_cmphex(mm_hash_fold(0, 1), !=, mm_hash_fold(1, 0));
 }
 
-static void test_key(void)
-{
-        static const uint64_t values[] = { 0, 1, 2, 1000, UINT64_MAX, UINT64_C(0xfedcba9876543210) };
-
-        for (size_t c = 0; c < G_N_ELEMENTS(values); c++)
-                for (size_t d = 0; d < G_N_ELEMENTS(values); d++)
-                        for (size_t o = 0; o < G_N_ELEMENTS(values); o++) {
-                                uint64_t key = mm_hash_key(values[c], values[d], values[o]);
-
-                                g_assert_cmphex(key, ==, mm_hash_key(values[c], values[d], values[o]));
-                                g_assert_cmphex(key ^ mm_hash_fold(values[d], values[o]), ==, values[c]);
-                        }
-}
-
 static void test_seed(void)
 {
         uint64_t a = 0, b = 0;
@@ -99,7 +85,6 @@ int main(int argc, char *argv[])
         g_test_add_func("/hash/zero", test_zero);
         g_test_add_func("/hash/every-bit", test_every_bit);
         g_test_add_func("/hash/fold", test_fold);
-        g_test_add_func("/hash/key", test_key);
         g_test_add_func("/hash/seed", test_seed);
         return g_test_run();
 }

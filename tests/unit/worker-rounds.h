@@ -40,4 +40,4 @@ int packet_target(struct rounds *f, uint32_t type, pid_t pid, uint32_t domain, u
 struct worker_scanned scan_process(struct rounds *f, pid_t pid, uint32_t domain);
 void group_pages(struct rounds *f, struct outcome *o);
 /* All in anonymous memory. */
-void check_total(const struct outcome *o, uint64_t n_records, uint64_t n_duplicates, uint64_t n_zero);
+void check_total(const struct outcome *o, uint64_t n_duplicates, uint64_t n_zero);
