@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <time.h>
 
 #include "daemon/engine.h"
 #include "daemon/job.h"
 #include "daemon/pressure.h"
+#include "shared/clock.h"
 #include "shared/log.h"
 
 /* For so long memory counts as short after the kernel has said so. */
@@ -13,14 +13,6 @@
 
 /* Nothing tells us that a battery is charged again. */
 #define POWER_POLL_USEC (30ULL * 1000U * 1000U)
-
-static uint64_t now_usec(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
-}
 
 static struct engine_rule *rule_free(struct engine_rule *r)
 {
@@ -36,7 +28,7 @@ static struct engine_rule *rule_free(struct engine_rule *r)
 static void arm(struct engine_rule *r)
 {
         struct engine *e = r->manager->engine;
-        uint64_t now = now_usec(), next;
+        uint64_t now = clock_usec(CLOCK_MONOTONIC), next;
 
         next = schedule_next(&r->schedule, engine_conditions(e, now), now);
         if (next == SCHEDULE_NEVER)
@@ -50,7 +42,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct engine_rule *r = userdata;
         struct engine *e = r->manager->engine;
-        uint64_t now = now_usec();
+        uint64_t now = clock_usec(CLOCK_MONOTONIC);
 
         /* What the timer was set for may not hold any more. */
         if (schedule_next(&r->schedule, engine_conditions(e, now), now) > now) {
@@ -70,7 +62,7 @@ static int on_pressure(sd_event_source *source, int fd, uint32_t events, void *u
                 e->pressure_source = sd_event_source_disable_unref(e->pressure_source);
                 return 0;
         }
-        e->memory_short_until_usec = now_usec() + MEMORY_SHORT_USEC;
+        e->memory_short_until_usec = clock_usec(CLOCK_MONOTONIC) + MEMORY_SHORT_USEC;
         e->conditions_usec = 0;
         for (size_t i = 0; i < e->n_rules; i++)
                 if (!e->rules[i]->due)
@@ -157,7 +149,7 @@ static int add_rule(struct engine *e, const struct rule *rule, struct engine_rul
                         return -ENOMEM;
                 *r = (struct engine_rule) { .manager = e->manager };
                 (void) snprintf(r->name, sizeof(r->name), "%s", rule->name);
-                r->schedule.begun_usec = now_usec();
+                r->schedule.begun_usec = clock_usec(CLOCK_MONOTONIC);
                 /* What its first turn merges and costs counts. */
                 (void) erosion_judge(&r->erosion, r->schedule.begun_usec, &(struct erosion_sample) {});
                 k = sd_event_add_time(e->manager->event, &r->timer, CLOCK_MONOTONIC, 0, 0, on_timer, r);
@@ -188,7 +180,7 @@ int engine_reload(struct engine *e)
         rules = calloc(c->n_rules, sizeof(struct engine_rule *));
         if (!rules)
                 return -ENOMEM;
-        engine_charge(e, now_usec());
+        engine_charge(e, clock_usec(CLOCK_MONOTONIC));
         if (j)
                 j->rule = NULL;
         e->n_never_pages = 0;
@@ -239,7 +231,7 @@ void engine_expect(struct engine *e, const struct rule_subject *s, const struct 
 
 static void begin_turn(struct engine *e, struct engine_rule *r)
 {
-        uint64_t now = now_usec();
+        uint64_t now = clock_usec(CLOCK_MONOTONIC);
         struct job *j;
         int k;
 
@@ -314,7 +306,7 @@ void engine_make_way(struct job *j, bool for_root)
         /* What is wound up already is so without sparing. */
         if (j->rule && !for_root && !j->cancelled) {
                 until = j->started_usec + schedule_yield_usec(j->rule->n_yielded);
-                if (now_usec() < until) {
+                if (clock_usec(CLOCK_MONOTONIC) < until) {
                         wait_for_turn(j->manager->engine, until);
                         return;
                 }
@@ -341,7 +333,7 @@ void engine_turn_ended(struct job *j, enum job_state state)
 {
         struct engine_rule *r = j->rule;
 
-        engine_charge(j->manager->engine, now_usec());
+        engine_charge(j->manager->engine, clock_usec(CLOCK_MONOTONIC));
         if (state == JOB_DONE)
                 job_note_gains(j);
         if (state != JOB_CANCELLED)

@@ -1,17 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <time.h>
-
 #include "daemon/job.h"
+#include "shared/clock.h"
 #include "shared/format.h"
 #include "shared/log.h"
-
-static uint64_t now_usec(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
-}
 
 static void judge(struct engine_rule *r, const struct account_figures *f)
 {
@@ -23,7 +14,7 @@ static void judge(struct engine_rule *r, const struct account_figures *f)
                 .cpu_nsec = f->cpu_nsec,
         };
 
-        if (!erosion_judge(&r->erosion, now_usec(), &sample))
+        if (!erosion_judge(&r->erosion, clock_usec(CLOCK_MONOTONIC), &sample))
                 return;
         log_notice("Rule \"%s\": merged pages are written to faster than merging pays, %s until now; %s, "
                    "and nothing is merged for it for %" PRIu64 " minutes.",

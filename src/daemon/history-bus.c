@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "daemon/history-bus.h"
+#include "shared/clock.h"
 #include "shared/log.h"
 
 #define DEFAULT_STATE_DIRECTORY "/var/lib/mergemem"
@@ -12,27 +12,19 @@
 #define SAMPLE_USEC (60ULL * 1000U * 1000U)
 #define SAMPLE_SLACK_USEC (10ULL * 1000U * 1000U)
 
-static uint64_t now_usec(clockid_t clock)
-{
-        struct timespec ts;
-
-        clock_gettime(clock, &ts);
-        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
-}
-
 static void take_sample(Manager *m)
 {
         struct history_totals *last = &m->history_last;
         uint64_t gross = manager_saved_frames(m) * MM_PAGE_SIZE, metadata = manager_metadata_bytes(m);
         const struct history_totals now = {
-                .usec = now_usec(CLOCK_BOOTTIME),
+                .usec = clock_usec(CLOCK_BOOTTIME),
                 .n_scanned = m->n_scanned_total,
                 .n_merged = m->n_merged_total,
                 .n_written = m->registry.n_broken + m->merged.n_broken,
                 .cpu_nsec = manager_cpu_nsec(m) + m->ksmd_cpu_nsec,
         };
         const struct history_sample sample = {
-                .usec = now_usec(CLOCK_REALTIME),
+                .usec = clock_usec(CLOCK_REALTIME),
                 .span_usec = now.usec - last->usec,
                 .saved_bytes = gross - MIN(gross, metadata),
                 .saved_gross_bytes = gross,
@@ -92,7 +84,7 @@ int history_start(Manager *m)
                 else if (r < 0)
                         log_warning_errno(r, "Cannot read the history: %m");
         }
-        m->history_last.usec = now_usec(CLOCK_BOOTTIME);
+        m->history_last.usec = clock_usec(CLOCK_BOOTTIME);
         r = sd_event_add_time_relative(m->event, &m->history_source, CLOCK_BOOTTIME, SAMPLE_USEC,
                                        SAMPLE_SLACK_USEC, on_sample, m);
         return r < 0 ? log_error_errno(r, "Cannot take samples for the history: %m") : 0;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <time.h>
-
 #include "daemon/job.h"
+#include "shared/clock.h"
 
 /* What a job's scan has found goes into the books of the service, by process and owner. */
 
@@ -41,20 +40,17 @@ static struct account_line *owner_at(const struct job *j, uint32_t index)
 static struct account_process *process_at(struct job *j, uint32_t index)
 {
         const struct job_target *t;
-        struct timespec ts;
 
         if (index >= j->n_targets)
                 return NULL;
         t = &j->targets[index];
-        clock_gettime(CLOCK_REALTIME, &ts);
         return account_look_at(&j->manager->account,
                                &(struct account_look) {
                                        .pid = t->pid,
                                        .start_ticks = t->start_ticks,
                                        .rule = j->rule ? j->rule->name : NULL,
                                        .whole = !selector_has(&j->selector, SELECTOR_SHLIB),
-                                       .now_usec = (uint64_t) ts.tv_sec * 1000000U +
-                                                   (uint64_t) ts.tv_nsec / 1000U,
+                                       .now_usec = clock_usec(CLOCK_REALTIME),
                                });
 }
 

@@ -1,18 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <time.h>
-
 #include "daemon/job.h"
 #include "daemon/identity.h"
+#include "shared/clock.h"
 #include "shared/format.h"
 #include "shared/log.h"
-
-static uint64_t clock_usec(clockid_t clock)
-{
-        struct timespec ts;
-
-        clock_gettime(clock, &ts);
-        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
-}
 
 uint64_t job_process_age_usec(const struct mm_process *p)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
-#include <time.h>
 
 #include "daemon/job.h"
 #include "daemon/limit.h"
 #include "lib/owner.h"
+#include "shared/clock.h"
 #include "shared/log.h"
 #include "shared/names.h"
 
@@ -146,7 +146,6 @@ void job_next_part(struct job *j)
 static void on_group_done(void *userdata, int error)
 {
         struct job *j = userdata;
-        struct timespec ts;
 
         if (error < 0) {
                 fail_call(j, error);
@@ -155,8 +154,7 @@ static void on_group_done(void *userdata, int error)
         kept_rows_give(&j->kept, take_row, j);
         j->grouped = true;
         job_figures_clear(j);
-        clock_gettime(CLOCK_REALTIME, &ts);
-        j->manager->last_scan_usec = (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
+        j->manager->last_scan_usec = clock_usec(CLOCK_REALTIME);
         if (j->type == JOB_MERGE)
                 job_merge(j);
         else

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdarg.h>
-#include <time.h>
 
 #include "daemon/job.h"
 #include "daemon/limit.h"
 #include "daemon/totals-bus.h"
+#include "shared/clock.h"
 #include "shared/format.h"
 #include "shared/log.h"
 #include "shared/lookup.h"
@@ -29,14 +29,6 @@ const char *job_type_to_string(enum job_type type)
 const char *job_state_to_string(enum job_state state)
 {
         return state_names[state];
-}
-
-static uint64_t now_usec(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
 }
 
 static size_t count_ended(const Manager *m, uid_t uid)
@@ -157,7 +149,7 @@ static enum job_type type_of(const struct engine_rule *kept, const struct rule *
 {
         if (kept->to_unmerge)
                 return JOB_UNMERGE;
-        if (rule->merge != RULE_MERGE_YES || erosion_rests(&kept->erosion, now_usec()) ||
+        if (rule->merge != RULE_MERGE_YES || erosion_rests(&kept->erosion, clock_usec(CLOCK_MONOTONIC)) ||
             !kept->manager->mechanisms[mechanism].works)
                 return JOB_ESTIMATE;
         /* KSM cannot be told to merge pages of zeros only. */
@@ -296,7 +288,7 @@ static void end(struct job *j, enum job_state state)
         if (j->rule)
                 engine_turn_ended(j, state);
         stop_working(j);
-        j->report.duration_usec = j->started_usec > 0 ? now_usec() - j->started_usec : 0;
+        j->report.duration_usec = j->started_usec > 0 ? clock_usec(CLOCK_MONOTONIC) - j->started_usec : 0;
         if (state == JOB_DONE)
                 job_set_progress(j, 1.0);
         job_set_state(j, state);
@@ -391,7 +383,7 @@ void job_set_progress(struct job *j, double progress)
 
 void job_start(struct job *j)
 {
-        j->started_usec = now_usec();
+        j->started_usec = clock_usec(CLOCK_MONOTONIC);
         j->metadata_bytes = manager_metadata_bytes(j->manager);
         job_set_state(j, JOB_SELECTING);
         if (j->by_rule)

@@ -1,22 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <time.h>
-
 #include "daemon/layout-bus.h"
 #include "daemon/manager.h"
+#include "shared/clock.h"
 #include "shared/log.h"
 #include "shared/names.h"
 
 /* What a call costs of a store that users have for these calls alone, see quota.h: 8192 at once, and in the
  * long run 128 a second. */
 #define CALL_PAGES (QUOTA_PAGES_PER_SEC / 128)
-
-uint64_t layout_bus_now(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_REALTIME, &ts);
-        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
-}
 
 int layout_bus_limit(Manager *m, uid_t uid, sd_bus_error *error)
 {
@@ -100,7 +91,7 @@ static int rotate(Manager *manager, sd_bus_message *m, enum auth_action granted,
                 if (!g)
                         continue;
                 any = true;
-                r = layouts_rotate(&manager->layouts, g, layout_bus_now());
+                r = layouts_rotate(&manager->layouts, g, clock_usec(CLOCK_REALTIME));
                 if (r >= 0)
                         log_info("The layout of %s %s of user %u is drawn anew.", unit ? "unit" : "group",
                                  name, uid);

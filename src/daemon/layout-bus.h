@@ -19,8 +19,7 @@ int layout_bus_rotate(sd_bus_message *m, void *userdata, sd_bus_error *error);
 /* Whoever still waits for a secret gets no answer. */
 void layout_bus_done(Manager *m);
 
-/* What they have in common: the time, since 1970; whether @uid may call once more, which he then has; what
- * is said of a bad name. */
-uint64_t layout_bus_now(void);
+/* What they have in common: whether @uid may call once more, which he then has; what is said of a bad
+ * name. */
 int layout_bus_limit(Manager *m, uid_t uid, sd_bus_error *error);
 int layout_bus_bad_name(sd_bus_error *error);

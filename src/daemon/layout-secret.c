@@ -2,6 +2,7 @@
 #include "daemon/layout-bus.h"
 #include "daemon/layout-caller.h"
 #include "daemon/manager.h"
+#include "shared/clock.h"
 #include "shared/format.h"
 #include "shared/log.h"
 #include "shared/names.h"
@@ -71,7 +72,7 @@ static int find_group(Manager *m, const struct mm_process *p, uid_t uid, const c
                                                  p->pid, cgroup ?: "unknown");
                 }
         }
-        r = layouts_get(&m->layouts, unit != NULL, uid, unit ?: name, layout_bus_now(), ret);
+        r = layouts_get(&m->layouts, unit != NULL, uid, unit ?: name, clock_usec(CLOCK_REALTIME), ret);
         if (r == -ENOBUFS)
                 return sd_bus_error_set(error, MERGEMEM_ERROR_LIMITS,
                                         "Too many layout groups have processes already.");
@@ -117,7 +118,8 @@ static int hand_out(Manager *m, sd_bus_message *call, const struct layout_caller
                 r = reply_secret(call, g);
         if (r < 0)
                 return r;
-        r = layouts_give(&m->layouts, g, p.pid, p.start_ticks, TAKE_FD(p.pid_fd), layout_bus_now());
+        r = layouts_give(&m->layouts, g, p.pid, p.start_ticks, TAKE_FD(p.pid_fd),
+                         clock_usec(CLOCK_REALTIME));
         note_writing(m, r);
         newcomer_add(m, p.pid, p.start_ticks);
         return 0;

@@ -20,6 +20,7 @@
 #include "daemon/sharing.h"
 #include "daemon/subscriber.h"
 #include "daemon/totals-bus.h"
+#include "shared/clock.h"
 #include "shared/format.h"
 #include "shared/log.h"
 
@@ -29,14 +30,6 @@
 
 /* How long a process that held the worker up is left alone. */
 #define HUNG_USEC (10ULL * 60U * 1000U * 1000U)
-
-static uint64_t now_usec(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
-}
 
 int manager_new(Manager **ret)
 {
@@ -182,14 +175,14 @@ void manager_mark_hung(Manager *m, pid_t pid, uint64_t start_ticks)
 
         m->hung[i].pid = pid;
         m->hung[i].start_ticks = start_ticks;
-        m->hung[i].until_usec = now_usec() + HUNG_USEC;
+        m->hung[i].until_usec = clock_usec(CLOCK_MONOTONIC) + HUNG_USEC;
 }
 
 bool manager_is_hung(const Manager *m, pid_t pid, uint64_t start_ticks)
 {
         for (size_t i = 0; i < ELEMENTSOF(m->hung); i++)
                 if (m->hung[i].pid == pid && m->hung[i].start_ticks == start_ticks &&
-                    m->hung[i].until_usec > now_usec())
+                    m->hung[i].until_usec > clock_usec(CLOCK_MONOTONIC))
                         return true;
         return false;
 }
@@ -329,7 +322,7 @@ int manager_reload(Manager *m)
         _cleanup_(conf_done) struct conf c = {};
         int r;
 
-        (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_usec());
+        (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_usec(CLOCK_MONOTONIC));
         r = manager_load_conf(m, NULL, &c);
         if (r >= 0)
                 r = manager_apply_conf(m, &c);

@@ -1,23 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <time.h>
-
 #include "daemon/job.h"
 #include "daemon/power.h"
 #include "daemon/pressure.h"
+#include "shared/clock.h"
 
 /* Often enough for what changes within seconds; seldom enough to be asked between any two steps. */
 #define CONDITIONS_KEEP_USEC (1000ULL * 1000U)
 
 /* So much may a wait for the budget be late. */
 #define PACE_SLACK_USEC (20U * 1000U)
-
-static uint64_t now_usec(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
-}
 
 const struct conditions *engine_conditions(struct engine *e, uint64_t now)
 {
@@ -85,7 +76,7 @@ static int on_pace(sd_event_source *source, uint64_t usec, void *userdata)
 
 void job_pace(struct job *j, uint64_t least_usec, void (*then)(struct job *j))
 {
-        uint64_t now = now_usec(), start;
+        uint64_t now = clock_usec(CLOCK_MONOTONIC), start;
         int r;
 
         j->slice_usec = 0;

@@ -7,19 +7,12 @@
 #include <time.h>
 
 #include "daemon/worker-child.h"
+#include "shared/clock.h"
 #include "shared/log.h"
 #include "shared/parse.h"
 
 /* Far more often than the 2 s after which the service gives a silent worker up. */
 #define MARK_INTERVAL_USEC 50000U
-
-static uint64_t now_usec(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * 1000000U + (uint64_t) ts.tv_nsec / 1000U;
-}
 
 int worker_child_send(struct worker_child *w, const union worker_packet *p)
 {
@@ -29,7 +22,7 @@ int worker_child_send(struct worker_child *w, const union worker_packet *p)
 int worker_child_tick(struct worker_child *w)
 {
         union worker_packet p;
-        uint64_t now = now_usec();
+        uint64_t now = clock_usec(CLOCK_MONOTONIC);
         int r;
 
         if (now < w->next_mark_usec)
@@ -243,7 +236,7 @@ int worker_child_run(int socket_fd, int proc_fd, int state_fd, int ksm_fd)
                 if (p.header.type == WORKER_CANCEL)
                         continue; /* came too late: that call is done */
                 w.n_pages = 0;
-                w.next_mark_usec = now_usec() + MARK_INTERVAL_USEC;
+                w.next_mark_usec = clock_usec(CLOCK_MONOTONIC) + MARK_INTERVAL_USEC;
                 r = call(&w, &p, fd);
                 worker_packet_init(&p, WORKER_DONE, sizeof(p.done));
                 p.done.error = r;

@@ -9,6 +9,7 @@
 #include "lib/inject-proc.h"
 #include "lib/inject-stop.h"
 #include "lib/inject-trace.h"
+#include "shared/clock.h"
 
 /* No new call after this much time, counting the last one once more: a stop shall stay under 1 ms. */
 #define HOLD_USEC 700U
@@ -143,7 +144,7 @@ static enum mm_inject_result recall(struct hold *h, enum mm_inject_result result
 /* Lets the thread run on until it stands at a system call, entry or exit. */
 static enum mm_inject_result run_to_call(struct hold *h)
 {
-        uint64_t end_usec = MAX(h->target->end_usec, mm_inject_now_usec() + CALL_LIMIT_USEC);
+        uint64_t end_usec = MAX(h->target->end_usec, clock_usec(CLOCK_MONOTONIC) + CALL_LIMIT_USEC);
 
         for (unsigned i = 0; i < STOPS_MAX; i++) {
                 if (mm_inject_trace_request(&h->trace, PTRACE_SYSCALL, 0, 0) < 0)
@@ -221,7 +222,7 @@ static enum mm_inject_result make_calls(struct hold *h, struct mm_inject_plan *p
         uint64_t last = begin;
 
         while (mm_inject_plan_next(plan, &t->areas, &piece) > 0) {
-                uint64_t now = mm_inject_now_usec();
+                uint64_t now = clock_usec(CLOCK_MONOTONIC);
                 enum mm_inject_result result;
                 int r;
 
@@ -294,7 +295,7 @@ static enum mm_inject_result attach(struct hold *h, pid_t tid)
 
 static enum mm_inject_result hold_standing(struct hold *h, struct mm_inject_plan *plan)
 {
-        uint64_t begin = mm_inject_now_usec();
+        uint64_t begin = clock_usec(CLOCK_MONOTONIC);
         enum mm_inject_result result;
 
         if (mm_inject_stop_read(&h->trace, &h->state) < 0)
@@ -307,7 +308,7 @@ static enum mm_inject_result hold_standing(struct hold *h, struct mm_inject_plan
                 result = make_calls(h, plan, begin);
         else
                 result = let_go_with(h, result);
-        h->target->longest_usec = MAX(h->target->longest_usec, mm_inject_now_usec() - begin);
+        h->target->longest_usec = MAX(h->target->longest_usec, clock_usec(CLOCK_MONOTONIC) - begin);
         return result;
 }
 

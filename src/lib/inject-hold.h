@@ -16,7 +16,7 @@ struct mm_inject_target {
         int mem_fd;                       /* /proc/PID/mem; not owned */
         struct mm_areas areas;            /* of a moment ago; owned */
         struct mm_inject_code code;
-        uint64_t end_usec;     /* when the time is up, as mm_inject_now_usec() */
+        uint64_t end_usec;     /* when the time is up, of CLOCK_MONOTONIC */
         uint64_t longest_usec; /* that a thread was held */
         int error;             /* behind MM_INJECT_FAILED */
 };

@@ -8,6 +8,7 @@
 
 #include "lib/inject-call.h"
 #include "lib/inject-stop.h"
+#include "shared/clock.h"
 #include "shared/macro.h"
 
 /* How long to wait for a thread that has stopped once to do so again. */
@@ -69,7 +70,7 @@ int mm_inject_stop_again(struct mm_inject_trace *t)
                         r = mm_inject_trace_request(t, PTRACE_CONT, 0, 0);
                 if (r < 0)
                         return r;
-                r = mm_inject_trace_wait(t, mm_inject_now_usec() + AGAIN_LIMIT_USEC);
+                r = mm_inject_trace_wait(t, clock_usec(CLOCK_MONOTONIC) + AGAIN_LIMIT_USEC);
                 if (r < 0)
                         return r;
                 if (t->stop != MM_INJECT_STOP_CALL)

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "lib/inject-trace.h"
+#include "shared/clock.h"
 #include "shared/macro.h"
 
 /* No signal tells of a thread that another one's execve(2) has done away with. */
@@ -17,14 +18,6 @@ void mm_inject_step(void)
 {
         if (mm_inject_step_hook)
                 mm_inject_step_hook();
-}
-
-uint64_t mm_inject_now_usec(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
 }
 
 enum mm_inject_stop mm_inject_trace_decode(int status, int *ret_signal)
@@ -95,7 +88,7 @@ int mm_inject_trace_wait(struct mm_inject_trace *t, uint64_t end_usec)
                                           : mm_inject_trace_decode(status, &t->signal);
                         return 0;
                 }
-                now = mm_inject_now_usec();
+                now = clock_usec(CLOCK_MONOTONIC);
                 if (now >= end_usec)
                         return -ETIMEDOUT;
                 left = (struct timespec) { .tv_nsec = (long) MIN(end_usec - now, LOOK_USEC) * 1000 };

@@ -33,11 +33,9 @@ int mm_inject_trace_pointer(struct mm_inject_trace *t, int request, uint64_t add
 /* Attaches without stopping it. */
 int mm_inject_trace_seize(pid_t tid, struct mm_inject_trace *ret);
 
-/* Waits until it stops or ends, or until @end_usec; what it was goes into @t. 0 or -ETIMEDOUT.
- * SIGCHLD must be blocked. */
+/* Waits until it stops or ends, or until @end_usec of CLOCK_MONOTONIC; what it was goes into @t. 0 or
+ * -ETIMEDOUT. SIGCHLD must be blocked. */
 int mm_inject_trace_wait(struct mm_inject_trace *t, uint64_t end_usec);
-
-uint64_t mm_inject_now_usec(void);
 
 /* Called before each step that a tracer may be killed at; for tests, which are killed there. */
 extern void (*mm_inject_step_hook)(void);

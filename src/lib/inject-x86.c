@@ -7,6 +7,7 @@
 #include "lib/inject-proc.h"
 #include "lib/inject-run.h"
 #include "lib/inject-trace.h"
+#include "shared/clock.h"
 
 /* If the kernel makes us wait in the middle of a hold, for the target's mmap_lock say, an alarm ends
  * us, and with that the hold, this much after the time is up. */
@@ -96,7 +97,7 @@ static enum mm_inject_result hold_some_thread(struct mm_inject_target *t, struct
                 if (thread->sp != 0 && !mm_inject_stack_fits(&t->areas, thread->sp, 0, MM_INJECT_STACK_ROOM))
                         continue;
                 tried++;
-                now = mm_inject_now_usec();
+                now = clock_usec(CLOCK_MONOTONIC);
                 set_alarm(MAX(t->end_usec, now) - now + HOLD_LIMIT_USEC);
                 result = mm_inject_hold(t, thread->tid, plan);
                 set_alarm(0);
@@ -111,7 +112,7 @@ static enum mm_inject_result run(struct mm_inject_target *t, struct mm_inject_pl
         unsigned n_again = 0;
 
         while (plan->index < plan->n) {
-                uint64_t begin = mm_inject_now_usec();
+                uint64_t begin = clock_usec(CLOCK_MONOTONIC);
                 enum mm_inject_result result;
 
                 if (begin >= t->end_usec)
@@ -127,7 +128,7 @@ static enum mm_inject_result run(struct mm_inject_target *t, struct mm_inject_pl
                 } else if (result != MM_INJECT_OK)
                         return result;
                 else if (plan->index < plan->n) /* as much time for the target as we have taken */
-                        pause_usec(mm_inject_now_usec() - begin);
+                        pause_usec(clock_usec(CLOCK_MONOTONIC) - begin);
         }
         return MM_INJECT_OK;
 }
@@ -156,7 +157,7 @@ void mm_inject_run(const struct mm_process *p, unsigned timeout_msec, struct mm_
         struct mm_inject_target t = {
                 .process = p,
                 .mem_fd = -EBADF,
-                .end_usec = mm_inject_now_usec() + (uint64_t) timeout_msec * 1000,
+                .end_usec = clock_usec(CLOCK_MONOTONIC) + (uint64_t) timeout_msec * 1000,
         };
         struct mm_inject_plan plan = { .advices = c->advices, .n = c->n };
 

@@ -8,10 +8,10 @@
 #include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "lib/inject-run.h"
 #include "lib/inject.h"
+#include "shared/clock.h"
 
 #define PAGE_MASK UINT64_C(0xfff)
 
@@ -130,20 +130,16 @@ static void seclude(const struct mm_process *p)
 static bool wait_for_end(int pid_fd, unsigned timeout_msec)
 {
         struct pollfd pollfd = { .fd = pid_fd, .events = POLLIN };
-        struct timespec start, now;
-        int64_t left = (int64_t) timeout_msec + GRACE_MSEC;
+        uint64_t now = clock_usec(CLOCK_MONOTONIC);
+        uint64_t end = now + ((uint64_t) timeout_msec + GRACE_MSEC) * 1000U;
 
-        clock_gettime(CLOCK_MONOTONIC, &start);
-        while (left > 0) {
-                int r = poll(&pollfd, 1, (int) MIN(left, (int64_t) INT32_MAX));
+        for (; now < end; now = clock_usec(CLOCK_MONOTONIC)) {
+                int r = poll(&pollfd, 1, (int) MIN((end - now + 999U) / 1000U, (uint64_t) INT32_MAX));
 
                 if (r > 0)
                         return true;
                 if (r < 0 && errno != EINTR)
                         return false;
-                clock_gettime(CLOCK_MONOTONIC, &now);
-                left = (int64_t) timeout_msec + GRACE_MSEC -
-                       ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000);
         }
         return false;
 }

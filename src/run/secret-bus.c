@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <systemd/sd-bus.h>
-#include <time.h>
 
 #include "run/secret.h"
+#include "shared/clock.h"
 #include "shared/names.h"
 
 /* Nobody waits longer for the start of a unit on account of this. */
 #define TIMEOUT_USEC UINT64_C(2000000)
-
-static uint64_t now_usec(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
-}
 
 static int note_reply(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
 {
@@ -28,7 +20,7 @@ static int note_reply(sd_bus_message *m, void *userdata, sd_bus_error *ret_error
 static int ask(sd_bus *bus, const char *group, sd_bus_message **ret)
 {
         _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
-        uint64_t end = now_usec() + TIMEOUT_USEC;
+        uint64_t end = clock_usec(CLOCK_MONOTONIC) + TIMEOUT_USEC;
         sd_bus_message *reply = NULL;
         int r;
 
@@ -36,7 +28,7 @@ static int ask(sd_bus *bus, const char *group, sd_bus_message **ret)
                                      MERGEMEM_MANAGER_INTERFACE, "LayoutSecret", note_reply, &reply, "s",
                                      group);
         while (r >= 0 && !reply) {
-                uint64_t now = now_usec();
+                uint64_t now = clock_usec(CLOCK_MONOTONIC);
 
                 if (now >= end)
                         return -ETIMEDOUT;
