@@ -3,7 +3,7 @@
 #include <inttypes.h>
 
 #include "daemon/history.h"
-#include "shared/macro.h"
+#include "shared/lookup.h"
 
 /* A line a sample, with a checksum at its end: lines are appended, and what a crash leaves of the last one
  * must not pass for a sample. */
@@ -11,16 +11,6 @@
 #define FILE_HEAD "mergemem history 1\n"
 #define FILE_NEW "history.new"
 #define LINE_MAX_BYTES 512U
-
-/* FNV-1a: against damage, not against anybody. */
-static uint64_t checksum(const char *text, size_t n)
-{
-        uint64_t sum = UINT64_C(0xcbf29ce484222325);
-
-        for (size_t i = 0; i < n; i++)
-                sum = (sum ^ (uint8_t) text[i]) * UINT64_C(0x100000001b3);
-        return sum;
-}
 
 static size_t format_line(const struct history_sample *s, char line[LINE_MAX_BYTES])
 {
@@ -31,7 +21,7 @@ static size_t format_line(const struct history_sample *s, char line[LINE_MAX_BYT
                          s->merged_pages, s->n_scanned, s->n_merged, s->n_written, s->cpu_nsec);
 
         return (size_t) n + (size_t) snprintf(line + n, LINE_MAX_BYTES - (size_t) n, "%016" PRIx64 "\n",
-                                              checksum(line, (size_t) n));
+                                              hash_bytes(line, (size_t) n));
 }
 
 static int parse_line(const char *line, struct history_sample *ret)

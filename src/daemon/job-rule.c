@@ -4,6 +4,7 @@
 #include "shared/clock.h"
 #include "shared/format.h"
 #include "shared/log.h"
+#include "shared/lookup.h"
 
 uint64_t job_process_age_usec(const struct mm_process *p)
 {
@@ -37,11 +38,8 @@ static uint64_t figure(const struct job *j, const struct job_target *t)
 /* Processes of one program and domain are each other's likeliest equals. */
 static uint64_t family_of(const struct job_target *t)
 {
-        uint64_t family = (uint64_t) t->exe_id.dev * UINT64_C(0x9e3779b97f4a7c15) + t->exe_id.ino;
-
-        for (const char *c = t->domain_text; *c; c++)
-                family = (family ^ (uint8_t) *c) * UINT64_C(0x100000001b3);
-        return family;
+        return hash_text(t->domain_text) ^
+               ((uint64_t) t->exe_id.dev * UINT64_C(0x9e3779b97f4a7c15) + t->exe_id.ino);
 }
 
 /* Whether the turn is about @s's process, which @decides about. */

@@ -3,22 +3,12 @@
 
 #include "daemon/layout-text.h"
 #include "lib/text.h"
-#include "shared/macro.h"
+#include "shared/lookup.h"
 
 #define HEAD "mergemem layout 1"
 
 /* Enough for the longest name and what stands before it. */
 #define LINE_BYTES 512U
-
-/* FNV-1a: against damage, not against anybody. */
-static uint64_t checksum(const char *text, size_t n)
-{
-        uint64_t sum = UINT64_C(0xcbf29ce484222325);
-
-        for (size_t i = 0; i < n; i++)
-                sum = (sum ^ (uint8_t) text[i]) * UINT64_C(0x100000001b3);
-        return sum;
-}
 
 static void print(FILE *f, const struct layout *g, const sd_id128_t *boot,
                   const struct layout_process *processes, size_t n)
@@ -52,7 +42,7 @@ int layout_format(const struct layout *g, const sd_id128_t *boot, const struct l
                 free(text);
                 return -ENOMEM;
         }
-        k = asprintf(&whole, "%ssum %016" PRIx64 "\n", text, checksum(text, size));
+        k = asprintf(&whole, "%ssum %016" PRIx64 "\n", text, hash_bytes(text, size));
         explicit_bzero(text, size);
         free(text);
         if (k < 0)

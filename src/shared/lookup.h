@@ -5,14 +5,20 @@
 
 /* What long lists need to stay fast. */
 
-/* FNV-1a (Fowler, Noll, Vo): different texts differ in it, unless somebody took trouble. */
-static inline uint64_t hash_text(const char *text)
+/* FNV-1a (Fowler, Noll, Vo): different texts differ in it, unless somebody took trouble. So it finds damage
+ * too. */
+static inline uint64_t hash_bytes(const char *text, size_t n)
 {
         uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
-        for (; *text; text++)
-                hash = (hash ^ (uint8_t) *text) * UINT64_C(0x100000001b3);
+        for (size_t i = 0; i < n; i++)
+                hash = (hash ^ (uint8_t) text[i]) * UINT64_C(0x100000001b3);
         return hash;
+}
+
+static inline uint64_t hash_text(const char *text)
+{
+        return hash_bytes(text, strlen(text));
 }
 
 /* Room for one more behind @n items of @size bytes, in powers of two. @items, moved maybe, or NULL: there is
