@@ -35,10 +35,10 @@ void account_count(struct account *a, pid_t pid, uint64_t start_ticks, const str
 }
 
 /* Candidates that were merged meanwhile are so no more. */
-static void take_off_candidates(struct account_figures *f, uint64_t n)
+static void take_off_duplicates(struct account_figures *f, uint64_t n)
 {
-        f->n_candidates -= MIN(f->n_candidates, n);
-        f->n_candidate_zero = MIN(f->n_candidate_zero, f->n_candidates);
+        f->n_duplicates -= MIN(f->n_duplicates, n);
+        f->n_zero = MIN(f->n_zero, f->n_duplicates);
 }
 
 /* Takes over a part's count; pages lost are charged to it while @n_written lasts. */
@@ -58,7 +58,7 @@ static void settle_part(struct account_part *part, enum registry_kind kind, uint
         part->n_merged_zero[kind] = zero;
         part->n_counted = part->n_counted_zero = 0;
         if (now > before)
-                take_off_candidates(&part->figures, now - before);
+                take_off_duplicates(&part->figures, now - before);
         lost = MIN(before > now ? (uint64_t) (before - now) : 0, *n_written);
         part->figures.n_written += lost;
         *n_written -= lost;

@@ -27,9 +27,9 @@ static struct account_process *add_process(struct account *a, pid_t pid, uint64_
         return processes[i] = p;
 }
 
-static void forget_candidates(struct account_figures *f)
+static void forget_duplicates(struct account_figures *f)
 {
-        f->n_present = f->n_candidates = f->n_candidate_zero = 0;
+        f->n_present = f->n_duplicates = f->n_zero = 0;
 }
 
 /* What this look brings up to date. Looks for several rules at one process take turns, each at its own. */
@@ -79,7 +79,7 @@ static void forget_found(struct account *a, struct account_process *p, const str
                         continue;
                 }
                 if (looked_at)
-                        forget_candidates(&part->figures);
+                        forget_duplicates(&part->figures);
                 if (moved)
                         moved[i] = looked_at ? NOWHERE : (uint32_t) n;
                 p->parts[n++] = *part;
@@ -154,12 +154,12 @@ void account_add_part(struct account *a, struct account_process *p, struct accou
                 account_part_set_rule(part, a->look_rule);
         if (part->look != a->look) {
                 part->look = a->look;
-                forget_candidates(&part->figures);
+                forget_duplicates(&part->figures);
         }
         if (first)
                 part->figures.n_present += found->n_pages;
-        part->figures.n_candidates += found->n_duplicates;
-        part->figures.n_candidate_zero += found->n_zero;
+        part->figures.n_duplicates += found->n_duplicates;
+        part->figures.n_zero += found->n_zero;
         part->figures.last_scan_usec = p->figures.last_scan_usec;
 }
 

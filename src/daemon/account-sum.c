@@ -22,8 +22,8 @@ uint64_t account_share_next(struct account_share *s, uint64_t weight)
 void account_figures_add(struct account_figures *sum, const struct account_figures *f)
 {
         sum->n_present += f->n_present;
-        sum->n_candidates += f->n_candidates;
-        sum->n_candidate_zero += f->n_candidate_zero;
+        sum->n_duplicates += f->n_duplicates;
+        sum->n_zero += f->n_zero;
         sum->n_merged += f->n_merged;
         sum->n_merged_zero += f->n_merged_zero;
         sum->saved_bytes += f->saved_bytes;
@@ -36,8 +36,8 @@ void account_figures_add(struct account_figures *sum, const struct account_figur
 void account_figures_subtract(struct account_figures *sum, const struct account_figures *f)
 {
         sum->n_present -= MIN(sum->n_present, f->n_present);
-        sum->n_candidates -= MIN(sum->n_candidates, f->n_candidates);
-        sum->n_candidate_zero -= MIN(sum->n_candidate_zero, f->n_candidate_zero);
+        sum->n_duplicates -= MIN(sum->n_duplicates, f->n_duplicates);
+        sum->n_zero -= MIN(sum->n_zero, f->n_zero);
         sum->n_merged -= MIN(sum->n_merged, f->n_merged);
         sum->n_merged_zero -= MIN(sum->n_merged_zero, f->n_merged_zero);
         sum->saved_bytes -= MIN(sum->saved_bytes, f->saved_bytes);
@@ -151,8 +151,8 @@ void account_update(struct account *a, const struct registry *ksm, const struct 
                 account_figures_add(&sum, &a->processes[i]->figures);
         }
         total.n_present = sum.n_present;
-        total.n_candidates = sum.n_candidates;
-        total.n_candidate_zero = sum.n_candidate_zero;
+        total.n_duplicates = sum.n_duplicates;
+        total.n_zero = sum.n_zero;
         total.n_merged_zero = sum.n_merged_zero;
         total.last_scan_usec = sum.last_scan_usec;
         a->total = total;

@@ -23,7 +23,7 @@ uint64_t account_share_next(struct account_share *s, uint64_t weight);
 
 struct account_figures {
         uint64_t n_present;                      /* pages, private and in RAM, at the last look */
-        uint64_t n_candidates, n_candidate_zero; /* frames that merging would free, and those of zeros */
+        uint64_t n_duplicates, n_zero;           /* frames that merging would free, and those of zeros */
         uint64_t n_merged, n_merged_zero;        /* pages, now */
         uint64_t saved_bytes, saved_gross_bytes; /* now */
         uint64_t n_written;                      /* merged pages that were written to, in all */

@@ -31,7 +31,7 @@ static uint64_t figure(const struct job *j, const struct job_target *t)
                 return merged_pages(j->manager, t->pid, t->start_ticks);
         p = account_find(&j->manager->account, t->pid, t->start_ticks);
         for (size_t i = 0; p && i < p->n_parts; i++)
-                n += p->parts[i].figures.n_candidates;
+                n += p->parts[i].figures.n_duplicates;
         return n;
 }
 

@@ -178,8 +178,8 @@ int listing_memory_add(struct listing *l, struct mm_process *p, const char *unit
         /* The books know what a process has, not what of it is some library's. */
         if (a && !selector_has(&l->selector, SELECTOR_SHLIB)) {
                 row->known = true;
-                row->n_duplicates += a->figures.n_candidates;
-                row->n_zero += a->figures.n_candidate_zero;
+                row->n_duplicates += a->figures.n_duplicates;
+                row->n_zero += a->figures.n_zero;
         }
         return listing_wait(l, p, index);
 }
@@ -280,8 +280,8 @@ static void append_rows(struct listing *l)
                                 : NULL;
                 if (owner && owner->n_processes > 0) {
                         row->known = true;
-                        row->n_duplicates = owner->sum.n_candidates;
-                        row->n_zero = owner->sum.n_candidate_zero;
+                        row->n_duplicates = owner->sum.n_duplicates;
+                        row->n_zero = owner->sum.n_zero;
                 }
                 if (row->n_processes == 0 && row->n_unread == 0)
                         continue;

@@ -214,7 +214,7 @@ static void test_merged(struct child **c, const pid_t *pids)
         g_assert_cmpuint(four.merged, ==, manager_figure(h.bus, "MergedPages", 't'));
         g_assert_cmpuint(four.gross, >=, (N - 1) * PAGES * 4096);
         g_assert_cmpuint(owners("anon", NULL).merged, >=, N * PAGES);
-        /* What is merged is no candidate any more. */
+        /* What is merged is no duplicate any more. */
         g_assert_cmpuint(owners("anon", NULL).duplicates, <, PAGES);
         check_sums();
 

@@ -114,7 +114,7 @@ static void check_sums(struct fixture *f)
                          registry_merged_pages(&f->registries[0]) +
                                  registry_merged_pages(&f->registries[1]));
         g_assert_cmpuint(t->n_written, ==, f->registries[0].n_broken + f->registries[1].n_broken);
-        g_assert_cmpuint(t->n_candidate_zero, <=, t->n_candidates);
+        g_assert_cmpuint(t->n_zero, <=, t->n_duplicates);
         g_assert_cmpuint(t->n_merged_zero, <=, t->n_merged);
 
         account_owners_clear(&f->account);
@@ -125,12 +125,12 @@ static void check_sums(struct fixture *f)
         for (size_t i = 0; i < f->account.owners.n; i++)
                 account_figures_add(&owners, &f->account.owners.items[i]->sum);
         g_assert_cmpuint(processes.n_present, ==, t->n_present);
-        g_assert_cmpuint(processes.n_candidates, ==, t->n_candidates);
-        g_assert_cmpuint(processes.n_candidate_zero, ==, t->n_candidate_zero);
+        g_assert_cmpuint(processes.n_duplicates, ==, t->n_duplicates);
+        g_assert_cmpuint(processes.n_zero, ==, t->n_zero);
         g_assert_cmpuint(processes.n_merged_zero, ==, t->n_merged_zero);
         g_assert_cmpuint(owners.n_present, ==, t->n_present);
-        g_assert_cmpuint(owners.n_candidates, ==, t->n_candidates);
-        g_assert_cmpuint(owners.n_candidate_zero, ==, t->n_candidate_zero);
+        g_assert_cmpuint(owners.n_duplicates, ==, t->n_duplicates);
+        g_assert_cmpuint(owners.n_zero, ==, t->n_zero);
         g_assert_cmpuint(owners.n_merged_zero, ==, t->n_merged_zero);
         /* Nobody claims more than there is; the rest is of who is not in the books, and of who was. */
         g_assert_cmpuint(processes.n_merged, <=, t->n_merged);
@@ -145,7 +145,7 @@ static void check_sums(struct fixture *f)
         account_figures_add(&rest, &processes);
         g_assert_cmpmem(&rest, sizeof(rest), t, sizeof(*t));
         account_rule_figures(&f->account, "odd", &rule);
-        g_assert_cmpuint(rule.n_candidates, <=, processes.n_candidates);
+        g_assert_cmpuint(rule.n_duplicates, <=, processes.n_duplicates);
         g_assert_cmpuint(rule.n_written, <=, t->n_written);
 }
 
@@ -165,13 +165,13 @@ static void test_found(struct fixture *f, const void *data)
         update(f);
         check_sums(f);
         g_assert_cmpuint(f->account.total.n_present, ==, 170);
-        g_assert_cmpuint(f->account.total.n_candidates, ==, 24);
+        g_assert_cmpuint(f->account.total.n_duplicates, ==, 24);
         g_assert_cmpuint(libc->n_processes, ==, 2);
         g_assert_cmpuint(libc->sum.n_present, ==, 150);
-        g_assert_cmpuint(libc->sum.n_candidates, ==, 22);
-        g_assert_cmpuint(libc->sum.n_candidate_zero, ==, 10);
+        g_assert_cmpuint(libc->sum.n_duplicates, ==, 22);
+        g_assert_cmpuint(libc->sum.n_zero, ==, 10);
         g_assert_cmpuint(libm->n_processes, ==, 1);
-        g_assert_cmpuint(account_find(&f->account, 1, 1)->figures.n_candidates, ==, 19);
+        g_assert_cmpuint(account_find(&f->account, 1, 1)->figures.n_duplicates, ==, 19);
         g_assert_cmpuint(account_find(&f->account, 1, 1)->figures.last_scan_usec, ==, 77);
         g_assert_cmpstr(account_find(&f->account, 1, 1)->rule->name, ==, "odd");
         g_assert_null(account_find(&f->account, 2, 1)->rule);
@@ -230,10 +230,10 @@ static void test_merged(struct fixture *f, const void *data)
         g_assert_cmpuint(p->figures.n_merged_zero, ==, 4);
         g_assert_cmpuint(libm->sum.n_merged, ==, 1);
         g_assert_cmpuint(libc->sum.n_merged, ==, 8);
-        /* What was merged is no candidate any more. */
-        g_assert_cmpuint(libc->sum.n_candidates, ==, 2);
-        g_assert_cmpuint(libc->sum.n_candidate_zero, ==, 2);
-        g_assert_cmpuint(libm->sum.n_candidates, ==, 1);
+        /* What was merged is no duplicate any more. */
+        g_assert_cmpuint(libc->sum.n_duplicates, ==, 2);
+        g_assert_cmpuint(libc->sum.n_zero, ==, 2);
+        g_assert_cmpuint(libm->sum.n_duplicates, ==, 1);
 
         /* Three pages were written to; that is told to the total and to who lost them. */
         count(f, REGISTRY_DIRECT, 1, 0x2000, 7, 4, 0);
@@ -300,13 +300,13 @@ static void test_spent(struct fixture *f, const void *data)
         g_assert_cmpuint(p->figures.cpu_nsec, ==, 350);
         account_rule_figures(&f->account, "odd", &rule);
         g_assert_cmpuint(rule.cpu_nsec, ==, 1001);
-        g_assert_cmpuint(rule.n_candidates, ==, 20);
+        g_assert_cmpuint(rule.n_duplicates, ==, 20);
         account_pass_end(&f->account, account_pass_begin(&f->account));
         update(f);
         check_sums(f);
         account_rule_figures(&f->account, "odd", &rule);
         g_assert_cmpuint(rule.cpu_nsec, ==, 1001);
-        g_assert_cmpuint(rule.n_candidates, ==, 0);
+        g_assert_cmpuint(rule.n_duplicates, ==, 0);
 }
 
 static void found_at(struct fixture *f, pid_t pid, bool whole, const char *library, uint32_t n_pages,
