@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/account-bus.h"
 #include "daemon/job.h"
 #include "shared/clock.h"
 #include "shared/format.h"
@@ -32,7 +33,7 @@ void engine_judge(struct engine *e)
 {
         Manager *m = e->manager;
 
-        account_update(&m->account, &m->registry, &m->merged, manager_cpu_nsec(m) + m->ksmd_cpu_nsec);
+        manager_update_account(m);
         for (size_t i = 0; i < e->n_rules; i++) {
                 struct account_figures f = {};
 

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "daemon/history-bus.h"
+#include "daemon/totals-bus.h"
 #include "shared/clock.h"
 #include "shared/log.h"
 
@@ -14,30 +15,26 @@
 
 static void take_sample(Manager *m)
 {
-        struct history_totals *last = &m->history_last;
-        uint64_t gross = manager_saved_frames(m) * MM_PAGE_SIZE, metadata = manager_metadata_bytes(m);
-        const struct history_totals now = {
-                .usec = clock_usec(CLOCK_BOOTTIME),
-                .n_scanned = m->n_scanned_total,
-                .n_merged = m->n_merged_total,
-                .n_written = m->registry.n_broken + m->merged.n_broken,
-                .cpu_nsec = manager_cpu_nsec(m) + m->ksmd_cpu_nsec,
-        };
+        const struct totals now = totals_now(m), *last = &m->history_last;
+        uint64_t now_usec = clock_usec(CLOCK_BOOTTIME);
+        uint64_t cpu_nsec = now.cpu_nsec + now.ksmd_cpu_nsec;
+        uint64_t last_nsec = last->cpu_nsec + last->ksmd_cpu_nsec;
         const struct history_sample sample = {
                 .usec = clock_usec(CLOCK_REALTIME),
-                .span_usec = now.usec - last->usec,
-                .saved_bytes = gross - MIN(gross, metadata),
-                .saved_gross_bytes = gross,
-                .shared_frames = m->registry.n_shared + m->merged.n_shared,
-                .merged_pages = registry_merged_pages(&m->registry) + registry_merged_pages(&m->merged),
-                .n_scanned = now.n_scanned - last->n_scanned,
-                .n_merged = now.n_merged - last->n_merged,
-                .n_written = now.n_written - last->n_written,
-                .cpu_nsec = now.cpu_nsec - MIN(now.cpu_nsec, last->cpu_nsec),
+                .span_usec = now_usec - m->history_last_usec,
+                .saved_bytes = now.saved_bytes,
+                .saved_gross_bytes = now.saved_gross_bytes,
+                .shared_frames = now.shared_frames,
+                .merged_pages = now.merged_pages,
+                .n_scanned = now.scanned_pages - last->scanned_pages,
+                .n_merged = now.merged_pages_total - last->merged_pages_total,
+                .n_written = now.broken_pages - last->broken_pages,
+                .cpu_nsec = cpu_nsec - MIN(cpu_nsec, last_nsec),
         };
         int r;
 
         m->history_last = now;
+        m->history_last_usec = now_usec;
         if (m->conf.history_usec == 0)
                 return;
         r = history_add(&m->history, &sample, m->conf.history_usec);
@@ -84,7 +81,7 @@ int history_start(Manager *m)
                 else if (r < 0)
                         log_warning_errno(r, "Cannot read the history: %m");
         }
-        m->history_last.usec = clock_usec(CLOCK_BOOTTIME);
+        m->history_last_usec = clock_usec(CLOCK_BOOTTIME);
         r = sd_event_add_time_relative(m->event, &m->history_source, CLOCK_BOOTTIME, SAMPLE_USEC,
                                        SAMPLE_SLACK_USEC, on_sample, m);
         return r < 0 ? log_error_errno(r, "Cannot take samples for the history: %m") : 0;

@@ -46,12 +46,6 @@ struct mechanism_state {
         char *reason; /* why, or why not */
 };
 
-/* What the last sample of the history was taken from. */
-struct history_totals {
-        uint64_t usec; /* CLOCK_BOOTTIME */
-        uint64_t n_scanned, n_merged, n_written, cpu_nsec;
-};
-
 struct Manager {
         const char *version;
         sd_event *event;
@@ -125,7 +119,8 @@ struct Manager {
         sd_event_source *publish_source;
 
         struct history history;
-        struct history_totals history_last;
+        struct totals history_last; /* that the last sample was made of */
+        uint64_t history_last_usec; /* CLOCK_BOOTTIME */
         sd_event_source *history_source;
         bool history_failed; /* and that was said */
 };

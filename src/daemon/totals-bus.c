@@ -3,7 +3,7 @@
 #include "shared/log.h"
 #include "shared/names.h"
 
-static struct totals totals_now(const Manager *m)
+struct totals totals_now(const Manager *m)
 {
         uint64_t gross = manager_saved_frames(m) * MM_PAGE_SIZE;
         uint64_t metadata = manager_metadata_bytes(m);

@@ -5,6 +5,9 @@
 
 /* The totals of the Manager, on the bus. */
 
+/* The exact ones. */
+struct totals totals_now(const Manager *m);
+
 /* Something has changed: the properties follow, a minute after they did so the last time. */
 void totals_changed(Manager *m);
 
