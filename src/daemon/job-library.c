@@ -7,6 +7,20 @@
 
 static void libraries_next(struct job *j);
 
+int job_add_libraries(struct selector *s, const struct rule *rule)
+{
+        const struct rule_patterns *libraries = &rule->match[RULE_SHLIB];
+
+        for (size_t i = 0; i < libraries->n; i++) {
+                int r = selector_add(s, SELECTOR_SHLIB, libraries->items[i], 0);
+
+                if (r < 0)
+                        return r;
+                s->values[i].seen = true;
+        }
+        return 0;
+}
+
 const struct selector_value *job_library_at(const struct job *j, size_t index)
 {
         for (size_t i = 0; i < j->selector.n_values; i++)

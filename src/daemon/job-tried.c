@@ -8,15 +8,6 @@ const struct rule *job_tried_rule(const struct job *j)
         return j->tried.n_rules > 1 ? &j->tried.rules[1] : NULL;
 }
 
-bool job_names_processes(const struct job *j)
-{
-        const struct rule *rule = job_tried_rule(j);
-
-        if (j->by_rule)
-                return j->include_private;
-        return rule ? rule_names_processes(rule) : selector_names_processes(&j->selector);
-}
-
 int job_tried_match(struct job *j, const struct mm_process *p, const char *unit)
 {
         struct rule_subject subject;
@@ -27,20 +18,6 @@ int job_tried_match(struct job *j, const struct mm_process *p, const char *unit)
                 return r;
         j->waits = j->waits || r > 0;
         return rule_match_process(job_tried_rule(j), &subject);
-}
-
-int job_add_libraries(struct selector *s, const struct rule *rule)
-{
-        const struct rule_patterns *libraries = &rule->match[RULE_SHLIB];
-
-        for (size_t i = 0; i < libraries->n; i++) {
-                int r = selector_add(s, SELECTOR_SHLIB, libraries->items[i], 0);
-
-                if (r < 0)
-                        return r;
-                s->values[i].seen = true;
-        }
-        return 0;
 }
 
 int job_new_tried(Manager *manager, struct conf *c, uid_t uid, sd_bus_message *m, sd_bus_error *error)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
 
+#include "daemon/available.h"
 #include "daemon/job.h"
-#include "daemon/memory.h"
 #include "lib/device.h"
 #include "lib/inject.h"
 #include "shared/format.h"

@@ -127,6 +127,15 @@ bool job_may_use_ksm(const struct job *j)
         return j->manager->mechanisms[MECHANISM_KSM].works && (j->by_rule || !j->zero_only);
 }
 
+bool job_names_processes(const struct job *j)
+{
+        const struct rule *rule = job_tried_rule(j);
+
+        if (j->by_rule)
+                return j->include_private;
+        return rule ? rule_names_processes(rule) : selector_names_processes(&j->selector);
+}
+
 int job_new_alone(Manager *manager, enum job_type type, struct selector *s, struct job **ret)
 {
         int r;

@@ -203,8 +203,6 @@ int job_new_alone(Manager *manager, enum job_type type, struct selector *s, stru
 /* job-tried.c: a new estimate for the call @m of user @uid of all that the rule behind the default one in
  * *@c would be about; takes *@c over. It is dispatched. 0; -errno, for limits with @error set; -ENOBUFS. */
 int job_new_tried(Manager *manager, struct conf *c, uid_t uid, sd_bus_message *m, sd_bus_error *error);
-/* The libraries of a rule are looked for as a selector's are, but that none of them must be there. */
-int job_add_libraries(struct selector *s, const struct rule *rule);
 /* NULL: the selector says what is meant. */
 const struct rule *job_tried_rule(const struct job *j);
 /* Whether it is about @p: 1, 0, -errno. */
@@ -271,6 +269,8 @@ void engine_turn_ended(struct job *j, enum job_state state);
 /* job-library.c: tells the worker which libraries a round is about, then calls @then. */
 void job_libraries(struct job *j, void (*then)(struct job *j));
 const struct selector_value *job_library_at(const struct job *j, size_t index);
+/* The libraries of a rule are looked for as a selector's are, but that none of them must be there. */
+int job_add_libraries(struct selector *s, const struct rule *rule);
 /* Which other rules may decide about libraries of @s's process; they are those of the configuration that is
  * in force, whose patterns job_copy_other_rules() keeps. */
 void job_note_other_rules(const struct job *j, const struct rule_subject *s, struct worker_other_rules *ret);

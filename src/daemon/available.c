@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
 
-#include "daemon/memory.h"
+#include "daemon/available.h"
 #include "daemon/selector.h"
 #include "lib/text.h"
 #include "shared/macro.h"

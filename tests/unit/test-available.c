@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib.h>
 
-#include "daemon/memory.h"
+#include "daemon/available.h"
 #include "shared/macro.h"
 #include "test-util.h"
 
@@ -148,9 +148,9 @@ static void test_shortage(void)
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
-        g_test_add_func("/memory/machine", test_machine);
-        g_test_add_func("/memory/machine-real", test_machine_real);
-        g_test_add_func("/memory/cgroup", test_cgroup);
-        g_test_add_func("/memory/shortage", test_shortage);
+        g_test_add_func("/available/machine", test_machine);
+        g_test_add_func("/available/machine-real", test_machine_real);
+        g_test_add_func("/available/cgroup", test_cgroup);
+        g_test_add_func("/available/shortage", test_shortage);
         return g_test_run();
 }
