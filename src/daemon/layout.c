@@ -23,15 +23,6 @@ void layouts_done(struct layouts *l)
         *l = (struct layouts) { .dir_fd = -EBADF };
 }
 
-bool layout_name_is_valid(const char *name)
-{
-        static const char characters[] =
-                "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_.-@\\";
-        size_t n = strspn(name, characters);
-
-        return n > 0 && n <= LAYOUT_NAME_MAX && name[n] == '\0';
-}
-
 struct layout *layouts_find(const struct layouts *l, bool unit, uid_t uid, const char *name)
 {
         for (size_t i = 0; i < l->n; i++) {

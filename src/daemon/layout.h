@@ -7,14 +7,12 @@
 #include <sys/types.h>
 
 #include "daemon/quota.h"
+#include "shared/layout-group.h"
 
 /* Layout groups: processes that mergemem-run(1) starts with one common address layout, made from a secret
  * that nobody else knows. A group is a systemd unit, or a name that somebody chose, of one user; what is of
  * two users is two groups. Its secret is drawn when it is first asked for, and stays until the next boot, in
  * a file of root's alone that outlives the service. */
-
-#define LAYOUT_NAME_MAX 255U
-#define LAYOUT_SECRET_BYTES 32U
 
 /* Of all users, and of one who is not root: a unit for each of so many instances, and names besides. Those
  * whose processes have all ended make room for others. */
@@ -57,9 +55,6 @@ struct layouts {
 };
 
 void layouts_done(struct layouts *l);
-
-/* Letters, digits and ":_.-@\", as in names of units. */
-bool layout_name_is_valid(const char *name);
 
 struct layout *layouts_find(const struct layouts *l, bool unit, uid_t uid, const char *name);
 

@@ -8,13 +8,6 @@
 
 #define CGROUP_TEXT_MAX 65536U
 
-bool group_is_valid(const char *name)
-{
-        size_t n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:_.-@\\");
-
-        return n > 0 && n <= GROUP_NAME_MAX && name[n] == '\0';
-}
-
 char *group_own_unit(void)
 {
         _cleanup_(freep) char *text = NULL, *cgroup = NULL;
@@ -24,7 +17,7 @@ char *group_own_unit(void)
         if (mm_read_file(AT_FDCWD, "/proc/self/cgroup", 1024, CGROUP_TEXT_MAX, &text, &size) < 0 ||
             mm_parse_cgroup(text, size, &cgroup) < 0 || !cgroup || mm_cgroup_unit(cgroup, &unit) < 0)
                 return NULL;
-        if (!group_is_valid(unit)) {
+        if (!layout_name_is_valid(unit)) {
                 free(unit);
                 return NULL;
         }

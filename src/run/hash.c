@@ -18,14 +18,14 @@ static uint32_t read_le32(const uint8_t *bytes)
 }
 
 /* 1 to 4294967295; 0 would be no seed at all, and public. */
-static void python_seed(const uint8_t secret[LAYOUT_SECRET_SIZE], char *ret)
+static void python_seed(const uint8_t secret[LAYOUT_SECRET_BYTES], char *ret)
 {
         uint64_t n = read_le32(secret + PYTHON_AT) | (uint64_t) read_le32(secret + PYTHON_AT + 4) << 32;
 
         snprintf(ret, HASH_VALUE_MAX, "%ju", (uintmax_t) (1 + n % UINT32_MAX));
 }
 
-static void perl_seed(const uint8_t secret[LAYOUT_SECRET_SIZE], char *ret)
+static void perl_seed(const uint8_t secret[LAYOUT_SECRET_BYTES], char *ret)
 {
         size_t n = (size_t) sprintf(ret, "0x");
 
@@ -34,7 +34,7 @@ static void perl_seed(const uint8_t secret[LAYOUT_SECRET_SIZE], char *ret)
 }
 
 /* 2: buckets are in an order that follows from the seed and from what was done. */
-static void perl_order(const uint8_t secret[LAYOUT_SECRET_SIZE], char *ret)
+static void perl_order(const uint8_t secret[LAYOUT_SECRET_BYTES], char *ret)
 {
         strcpy(ret, "2");
 }
@@ -48,12 +48,12 @@ const size_t hash_settings_size = ELEMENTSOF(hash_settings);
 
 /* Who sees this one learns nothing of the others: CPython's is the sum of two halves, modulo 2^32-1, and
  * this is from one of the two. */
-uint32_t hash_node_seed(const uint8_t secret[LAYOUT_SECRET_SIZE])
+uint32_t hash_node_seed(const uint8_t secret[LAYOUT_SECRET_BYTES])
 {
         return 1 + read_le32(secret + NODE_AT) % INT32_MAX;
 }
 
-int hash_apply(const uint8_t secret[LAYOUT_SECRET_SIZE])
+int hash_apply(const uint8_t secret[LAYOUT_SECRET_BYTES])
 {
         for (size_t i = 0; i < ELEMENTSOF(hash_settings); i++) {
                 char value[HASH_VALUE_MAX];

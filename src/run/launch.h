@@ -11,7 +11,7 @@
 struct launch {
         const struct program *program;
         const struct situation *situation;
-        const uint8_t *secret; /* LAYOUT_SECRET_SIZE bytes */
+        const uint8_t *secret; /* LAYOUT_SECRET_BYTES bytes */
         bool inherit, ksm, dry_run;
 };
 

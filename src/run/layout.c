@@ -5,7 +5,7 @@
 
 #define PAGE_SIZE UINT64_C(4096)
 
-int layout_stack(const uint8_t secret[LAYOUT_SECRET_SIZE], const struct rlimit *stack, struct rlimit *ret)
+int layout_stack(const uint8_t secret[LAYOUT_SECRET_BYTES], const struct rlimit *stack, struct rlimit *ret)
 {
         uint64_t pages = 0, gap;
 

@@ -4,15 +4,14 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
+#include "shared/layout-group.h"
+
 /* From the secret of a group to the layout of its processes. Pure.
  *
  * A program that is started without randomisation finds its libraries, and all else that it maps,
  * below a gap that the kernel leaves for its stack: as wide as the stack may grow, 128 MiB at least
  * and 5/6 of the address space at most (mmap_base() in arch/x86/mm/mmap.c). So a limit that is
  * raised by a secret amount moves them all to a secret place. */
-
-/* What a group's secret has: bytes 0-7 are for the layout, 8-31 for the seeds of hashes. */
-#define LAYOUT_SECRET_SIZE 32U
 
 /* As many places, in pages, as the kernel itself has for libraries: vm.mmap_rnd_bits by default. */
 #define LAYOUT_BITS 28U
@@ -30,4 +29,4 @@
  * afterwards. The stack can grow as far as it could before. Of limits up to 128 MiB the place does
  * not depend. *@ret may have a higher hard limit than @stack, which takes CAP_SYS_RESOURCE.
  * 0; -ERANGE if the limit is beyond LAYOUT_GAP_MAX. */
-int layout_stack(const uint8_t secret[LAYOUT_SECRET_SIZE], const struct rlimit *stack, struct rlimit *ret);
+int layout_stack(const uint8_t secret[LAYOUT_SECRET_BYTES], const struct rlimit *stack, struct rlimit *ret);

@@ -64,7 +64,7 @@ static int add(struct program *p, uint32_t seed, const char *module, const char 
         return 0;
 }
 
-int node_apply(struct program *p, const uint8_t secret[LAYOUT_SECRET_SIZE], struct refusal *f)
+int node_apply(struct program *p, const uint8_t secret[LAYOUT_SECRET_BYTES], struct refusal *f)
 {
         _cleanup_(freep) char *module = NULL;
         struct node_options arguments = { 0 }, inherited = { 0 };

@@ -13,4 +13,4 @@
  * others, which would be loaded earlier. 1; 0: it is not Node.js; and for the reason in *@f nothing is
  * added: -EEXIST: it has a seed already; -EPERM: it may not load the module; other -errno: there is no such
  * module that can be read. -ENOMEM. */
-int node_apply(struct program *p, const uint8_t secret[LAYOUT_SECRET_SIZE], struct refusal *f);
+int node_apply(struct program *p, const uint8_t secret[LAYOUT_SECRET_BYTES], struct refusal *f);

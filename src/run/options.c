@@ -33,9 +33,9 @@ static int apply(struct options *o, int id, const char *value)
 {
         switch (id) {
         case OPTION_GROUP:
-                if (!group_is_valid(value))
+                if (!layout_name_is_valid(value))
                         return log_error_errno(-EINVAL, "mergemem-run: bad name of a group: '%s' (1 to %u "
-                                               "letters, digits, : _ . - @ or \\)", value, GROUP_NAME_MAX);
+                                               "letters, digits, : _ . - @ or \\)", value, LAYOUT_NAME_MAX);
                 o->group = value;
                 return 0;
         case OPTION_STABLE_HASH:

@@ -83,7 +83,7 @@ static int read_reply(sd_bus_message *reply, struct secret *ret, struct refusal 
         r = sd_bus_message_read(reply, "s", &name);
         if (r >= 0)
                 r = sd_bus_message_read_array(reply, 'y', &bytes, &size);
-        if (r < 0 || size != sizeof(ret->bytes) || !group_is_valid(name))
+        if (r < 0 || size != sizeof(ret->bytes) || !layout_name_is_valid(name))
                 return refuse(f, -EBADMSG, "the answer of mergememd cannot be read");
         memcpy(ret->bytes, bytes, size);
         strcpy(ret->group, name);

@@ -11,7 +11,7 @@
 #define NEW_NAME_MAX 64U
 
 /* "." and ".." are names of groups too. */
-static void file_name(const char *group, char ret[GROUP_NAME_MAX + 2])
+static void file_name(const char *group, char ret[LAYOUT_NAME_MAX + 2])
 {
         bool dots = streq(group, ".") || streq(group, "..");
 
@@ -53,7 +53,7 @@ static int open_groups(const char *directory, uid_t uid, struct refusal *f)
 }
 
 /* 0; -ENOENT: there is none yet. */
-static int read_secret(int groups, const char *name, uid_t uid, uint8_t bytes[LAYOUT_SECRET_SIZE],
+static int read_secret(int groups, const char *name, uid_t uid, uint8_t bytes[LAYOUT_SECRET_BYTES],
                        struct refusal *f)
 {
         _cleanup_(closep) int fd = -EBADF;
@@ -65,7 +65,7 @@ static int read_secret(int groups, const char *name, uid_t uid, uint8_t bytes[LA
         if (!S_ISREG(st.st_mode) || st.st_uid != uid || (st.st_mode & 077) != 0)
                 return refuse(f, -EPERM, "the secret of the group %s belongs to, or is open to, other users",
                               name);
-        if (read(fd, bytes, LAYOUT_SECRET_SIZE) != LAYOUT_SECRET_SIZE || st.st_size != LAYOUT_SECRET_SIZE)
+        if (read(fd, bytes, LAYOUT_SECRET_BYTES) != LAYOUT_SECRET_BYTES || st.st_size != LAYOUT_SECRET_BYTES)
                 return refuse(f, -EINVAL, "the secret of the group %s is damaged: remove it", name);
         return 0;
 }
@@ -74,7 +74,7 @@ static int read_secret(int groups, const char *name, uid_t uid, uint8_t bytes[LA
 static int draw(int groups, const char *name, struct refusal *f)
 {
         _cleanup_(closep) int fd = -EBADF;
-        uint8_t bytes[LAYOUT_SECRET_SIZE];
+        uint8_t bytes[LAYOUT_SECRET_BYTES];
         char fresh[NEW_NAME_MAX];
         uint64_t number;
         ssize_t n;
@@ -105,7 +105,7 @@ int secret_from_directory(const char *directory, uid_t uid, const char *group, s
                           struct refusal *f)
 {
         _cleanup_(closep) int groups = -EBADF;
-        char name[GROUP_NAME_MAX + 2];
+        char name[LAYOUT_NAME_MAX + 2];
         int r;
 
         file_name(group, name);

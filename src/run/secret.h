@@ -10,8 +10,8 @@
 #define SECRET_WHERE_MAX 256U
 
 struct secret {
-        uint8_t bytes[LAYOUT_SECRET_SIZE];
-        char group[GROUP_NAME_MAX + 1];
+        uint8_t bytes[LAYOUT_SECRET_BYTES];
+        char group[LAYOUT_NAME_MAX + 1];
         char where[SECRET_WHERE_MAX]; /* who keeps it, for people */
 };
 

@@ -21,7 +21,7 @@ static const char *value_of(const char *variable, const uint8_t *secret)
 
 static void test_python(void)
 {
-        uint8_t secret[LAYOUT_SECRET_SIZE] = { 0 };
+        uint8_t secret[LAYOUT_SECRET_BYTES] = { 0 };
 
         /* What is for the layout has no part in it. */
         memset(secret, 0xff, 8);
@@ -48,7 +48,7 @@ static void test_python(void)
 
 static void test_perl(void)
 {
-        uint8_t secret[LAYOUT_SECRET_SIZE];
+        uint8_t secret[LAYOUT_SECRET_BYTES];
 
         for (unsigned i = 0; i < sizeof(secret); i++)
                 secret[i] = (uint8_t) i;
@@ -59,7 +59,7 @@ static void test_perl(void)
 /* It is public, unlike the others: nothing of them may be seen in it. */
 static void test_node(void)
 {
-        uint8_t secret[LAYOUT_SECRET_SIZE];
+        uint8_t secret[LAYOUT_SECRET_BYTES];
         g_autofree char *python = NULL;
 
         memset(secret, 0xff, sizeof(secret));
@@ -87,7 +87,7 @@ static void test_node(void)
 
 static void test_environment(void)
 {
-        uint8_t secret[LAYOUT_SECRET_SIZE] = { 0 };
+        uint8_t secret[LAYOUT_SECRET_BYTES] = { 0 };
 
         g_setenv("PYTHONHASHSEED", "random", TRUE);
         g_unsetenv("PERL_HASH_SEED");

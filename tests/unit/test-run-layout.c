@@ -17,9 +17,9 @@ static uint64_t mmap_base(uint64_t limit)
         return (task_size - gap + PAGE - 1) & ~(uint64_t) (PAGE - 1);
 }
 
-static void secret_of(uint64_t pages, uint8_t ret[LAYOUT_SECRET_SIZE])
+static void secret_of(uint64_t pages, uint8_t ret[LAYOUT_SECRET_BYTES])
 {
-        memset(ret, 0xa5, LAYOUT_SECRET_SIZE);
+        memset(ret, 0xa5, LAYOUT_SECRET_BYTES);
         for (unsigned i = 0; i < 8; i++)
                 ret[i] = (uint8_t) (pages >> (8 * i));
 }
@@ -27,7 +27,7 @@ static void secret_of(uint64_t pages, uint8_t ret[LAYOUT_SECRET_SIZE])
 static uint64_t limit_of(uint64_t pages, uint64_t soft, uint64_t hard)
 {
         struct rlimit old = { soft, hard }, new;
-        uint8_t secret[LAYOUT_SECRET_SIZE];
+        uint8_t secret[LAYOUT_SECRET_BYTES];
 
         secret_of(pages, secret);
         g_assert_cmpint(layout_stack(secret, &old, &new), ==, 0);
@@ -57,7 +57,7 @@ static void test_places(void)
 
 static void test_byte_order(void)
 {
-        uint8_t secret[LAYOUT_SECRET_SIZE] = { 1, 2 };
+        uint8_t secret[LAYOUT_SECRET_BYTES] = { 1, 2 };
         const struct rlimit old = { 8 * MIB, RLIM_INFINITY };
         struct rlimit new;
 
@@ -89,7 +89,7 @@ static void test_limits(void)
 static void test_hard_limit(void)
 {
         struct rlimit old = { 8 * MIB, 16 * MIB }, new;
-        uint8_t secret[LAYOUT_SECRET_SIZE];
+        uint8_t secret[LAYOUT_SECRET_BYTES];
 
         secret_of(3, secret);
         g_assert_cmpint(layout_stack(secret, &old, &new), ==, 0);
@@ -103,7 +103,7 @@ static void test_too_large(void)
 {
         const struct rlimit old = { LAYOUT_GAP_MAX + 1, RLIM_INFINITY };
         struct rlimit new = { 1, 2 };
-        uint8_t secret[LAYOUT_SECRET_SIZE] = { 0 };
+        uint8_t secret[LAYOUT_SECRET_BYTES] = { 0 };
 
         g_assert_cmpint(layout_stack(secret, &old, &new), ==, -ERANGE);
         g_assert_cmpuint(new.rlim_cur, ==, 1);

@@ -77,7 +77,7 @@ static unsigned count_files(void)
 
 static void test_drawn_once(void)
 {
-        static const uint8_t zeros[LAYOUT_SECRET_SIZE];
+        static const uint8_t zeros[LAYOUT_SECRET_BYTES];
         struct secret a, b, c;
         struct refusal f;
 
@@ -106,19 +106,19 @@ static void test_drawn_once(void)
 static void test_names(void)
 {
         static const char *const names[] = { ".", "..", "-", "a", "\\x2e", "...", ".hidden" };
-        g_autofree char *longest = g_strnfill(GROUP_NAME_MAX, 'n');
+        g_autofree char *longest = g_strnfill(LAYOUT_NAME_MAX, 'n');
         struct secret secrets[G_N_ELEMENTS(names)], s;
         struct refusal f;
 
         before();
         for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
-                g_assert_true(group_is_valid(names[i]));
+                g_assert_true(layout_name_is_valid(names[i]));
                 g_assert_cmpint(get(names[i], &secrets[i], &f), ==, 0);
                 for (size_t k = 0; k < i; k++)
-                        g_assert_cmpint(memcmp(secrets[i].bytes, secrets[k].bytes, LAYOUT_SECRET_SIZE), !=,
+                        g_assert_cmpint(memcmp(secrets[i].bytes, secrets[k].bytes, LAYOUT_SECRET_BYTES), !=,
                                         0);
         }
-        g_assert_true(group_is_valid(longest));
+        g_assert_true(layout_name_is_valid(longest));
         g_assert_cmpint(get(longest, &s, &f), ==, 0);
         g_assert_cmpstr(s.group, ==, longest);
         g_assert_cmpuint(count_files(), ==, G_N_ELEMENTS(names) + 1);
@@ -146,8 +146,8 @@ static void test_race(void)
                 for (size_t i = 0; i < 8; i++)
                         pthread_join(threads[i], NULL);
                 for (size_t i = 1; i < 8; i++)
-                        g_assert_cmpmem(secrets[0].bytes, LAYOUT_SECRET_SIZE, secrets[i].bytes,
-                                        LAYOUT_SECRET_SIZE);
+                        g_assert_cmpmem(secrets[0].bytes, LAYOUT_SECRET_BYTES, secrets[i].bytes,
+                                        LAYOUT_SECRET_BYTES);
                 g_assert_cmpuint(count_files(), ==, 1);
                 after();
         }
