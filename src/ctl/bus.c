@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ctl/bus.h"
 
+#include "shared/bus.h"
 #include "shared/exit.h"
 #include "shared/format.h"
 #include "shared/log.h"
@@ -8,27 +9,6 @@
 
 /* A person may have to authenticate first, and a list of a large machine takes its time. */
 #define CALL_TIMEOUT_USEC (5U * 60U * UINT64_C(1000000))
-
-static int address_open(const char *address, sd_bus **ret)
-{
-        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        int r;
-
-        r = sd_bus_new(&bus);
-        if (r < 0)
-                return r;
-        r = sd_bus_set_address(bus, address);
-        if (r < 0)
-                return r;
-        r = sd_bus_set_bus_client(bus, true);
-        if (r < 0)
-                return r;
-        r = sd_bus_start(bus);
-        if (r < 0)
-                return r;
-        *ret = TAKE_PTR(bus);
-        return 0;
-}
 
 int bus_connect(const struct options *o, sd_bus **ret)
 {
@@ -40,12 +20,8 @@ int bus_connect(const struct options *o, sd_bus **ret)
                 r = sd_bus_open_system_remote(&bus, o->host);
         else if (o->machine)
                 r = sd_bus_open_system_machine(&bus, o->machine);
-        else if (streq(name, "system"))
-                r = sd_bus_open_system(&bus);
-        else if (streq(name, "session"))
-                r = sd_bus_open_user(&bus);
         else
-                r = address_open(name, &bus);
+                r = bus_open(name, &bus);
         if (r < 0) {
                 if (o->host || o->machine)
                         log_error_errno(r, "Cannot connect to the system bus of %s: %m", name);

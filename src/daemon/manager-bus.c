@@ -12,6 +12,7 @@
 #include "daemon/sharing.h"
 #include "daemon/subscriber.h"
 #include "daemon/totals-bus.h"
+#include "shared/bus.h"
 #include "shared/log.h"
 #include "shared/names.h"
 
@@ -154,34 +155,12 @@ static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *erro
         return sd_event_exit(manager->event, EXIT_FAILURE);
 }
 
-static int open_bus(const char *address, sd_bus **ret)
-{
-        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
-        int r;
-
-        if (streq(address, "system"))
-                return sd_bus_open_system(ret);
-        if (streq(address, "session"))
-                return sd_bus_open_user(ret);
-        r = sd_bus_new(&bus);
-        if (r >= 0)
-                r = sd_bus_set_address(bus, address);
-        if (r >= 0)
-                r = sd_bus_set_bus_client(bus, true);
-        if (r >= 0)
-                r = sd_bus_start(bus);
-        if (r < 0)
-                return r;
-        *ret = TAKE_PTR(bus);
-        return 0;
-}
-
 static int connect_callers(Manager *m)
 {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
         int r;
 
-        r = open_bus(m->bus_address, &bus);
+        r = bus_open(m->bus_address, &bus);
         return r < 0 ? r : callers_init(&m->auth.callers, m->bus, TAKE_PTR(bus), m->event);
 }
 
@@ -189,7 +168,7 @@ int manager_connect_bus(Manager *m)
 {
         int r;
 
-        r = open_bus(m->bus_address, &m->bus);
+        r = bus_open(m->bus_address, &m->bus);
         if (r >= 0)
                 r = connect_callers(m);
         if (r < 0)
