@@ -7,6 +7,7 @@
 #include "daemon/limit.h"
 #include "daemon/policy.h"
 #include "lib/owner.h"
+#include "shared/bus.h"
 #include "shared/format.h"
 #include "shared/names.h"
 
@@ -179,18 +180,10 @@ static int append_found(sd_bus_message *m, const struct facts *f)
 
         r = account_append(a ? &a->figures : NULL, m);
         if (r >= 0)
-                r = sd_bus_message_open_container(m, 'e', "sv");
-        if (r >= 0)
-                r = sd_bus_message_append(m, "s", "owners");
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'v', "a(sssa{sv})");
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'a', "(sssa{sv})");
+                r = bus_open_array(m, "owners", "(sssa{sv})");
         for (size_t i = 0; r >= 0 && a && i < a->n_parts; i++)
                 r = append_part(m, f, &a->parts[i], &names);
-        for (int i = 0; i < 3 && r >= 0; i++)
-                r = sd_bus_message_close_container(m);
-        return r;
+        return r < 0 ? r : bus_close_array(m);
 }
 
 static int answer(struct explaining *e, struct facts *f)

@@ -2,6 +2,7 @@
 #include "daemon/report.h"
 #include "lib/hash.h"
 #include "lib/owner.h"
+#include "shared/bus.h"
 #include "shared/format.h"
 #include "shared/lookup.h"
 
@@ -198,41 +199,25 @@ static int append_counts(sd_bus_message *m, const char *key, const struct report
         bool wide = streq(type, "(st)");
         int r;
 
-        r = sd_bus_message_open_container(m, 'e', "sv");
-        if (r >= 0)
-                r = sd_bus_message_append(m, "s", key);
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'v', wide ? "a(st)" : "a(su)");
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'a', type);
+        r = bus_open_array(m, key, type);
         for (size_t i = 0; i < c->n && r >= 0; i++)
                 r = wide ? sd_bus_message_append(m, "(st)", c->items[i].name, c->items[i].n)
                          : sd_bus_message_append(m, "(su)", c->items[i].name, (uint32_t) c->items[i].n);
-        for (int i = 0; i < 3 && r >= 0; i++)
-                r = sd_bus_message_close_container(m);
-        return r;
+        return r < 0 ? r : bus_close_array(m);
 }
 
 static int append_owners(const struct report *report, sd_bus_message *m)
 {
         int r;
 
-        r = sd_bus_message_open_container(m, 'e', "sv");
-        if (r >= 0)
-                r = sd_bus_message_append(m, "s", "owners");
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'v', "a(sstttt)");
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'a', "(sstttt)");
+        r = bus_open_array(m, "owners", "(sstttt)");
         for (size_t i = 0; i < report->n_owners && r >= 0; i++) {
                 const struct report_owner *o = &report->owners[i];
 
                 r = sd_bus_message_append(m, "(sstttt)", mm_owner_kind_name(o->kind), o->name, o->n_pages,
                                           o->n_duplicates, o->n_zero, o->n_pages * MM_PAGE_SIZE);
         }
-        for (int i = 0; i < 3 && r >= 0; i++)
-                r = sd_bus_message_close_container(m);
-        return r;
+        return r < 0 ? r : bus_close_array(m);
 }
 
 static int append_domain(sd_bus_message *m, const char *text, const struct report_domain *d)
@@ -249,13 +234,7 @@ static int append_domains(const struct report *report, sd_bus_message *m)
         bool any_others = false;
         int r;
 
-        r = sd_bus_message_open_container(m, 'e', "sv");
-        if (r >= 0)
-                r = sd_bus_message_append(m, "s", "domains");
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'v', "a(stuu)");
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'a', "(stuu)");
+        r = bus_open_array(m, "domains", "(stuu)");
         for (size_t i = 0; i < report->n_domains && r >= 0; i++) {
                 const struct report_domain *d = &report->domains[i];
                 _cleanup_(freep) char *text = NULL;
@@ -272,9 +251,7 @@ static int append_domains(const struct report *report, sd_bus_message *m)
         }
         if (r >= 0 && any_others)
                 r = append_domain(m, "others", &others);
-        for (int i = 0; i < 3 && r >= 0; i++)
-                r = sd_bus_message_close_container(m);
-        return r;
+        return r < 0 ? r : bus_close_array(m);
 }
 
 static int append_found(const struct report *report, bool ksm, bool direct, sd_bus_message *m)

@@ -5,6 +5,7 @@
 #include "daemon/reopen.h"
 #include "daemon/sharing.h"
 #include "daemon/worker.h"
+#include "shared/bus.h"
 #include "shared/format.h"
 #include "shared/names.h"
 
@@ -128,20 +129,12 @@ static int append_runs(sd_bus_message *m, const struct other *o)
 {
         int r;
 
-        r = sd_bus_message_open_container(m, 'e', "sv");
-        if (r >= 0)
-                r = sd_bus_message_append(m, "s", "runs");
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'v', "a(tttts)");
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'a', "(tttts)");
+        r = bus_open_array(m, "runs", "(tttts)");
         for (size_t i = 0; i < o->n_kept && r >= 0; i++)
                 r = sd_bus_message_append(m, "(tttts)", o->runs[i].here, o->runs[i].there,
                                           o->runs[i].n_pages, o->runs[i].frame,
                                           kind_name(o->runs[i].kind));
-        for (int i = 0; i < 3 && r >= 0; i++)
-                r = sd_bus_message_close_container(m);
-        return r;
+        return r < 0 ? r : bus_close_array(m);
 }
 
 /* @n_mappings: of the target itself. */
