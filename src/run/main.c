@@ -108,7 +108,6 @@ static void say(const struct start *s, bool layout, FILE *out)
                 fputs("KSM:     merges what it has\n", out);
         if (s->options.inherit)
                 fputs("Inherit: programs that it executes are not randomised\n", out);
-        fflush(out);
 }
 
 static int start_with_layout(struct start *s)
@@ -198,10 +197,19 @@ static int start(struct start *s)
         return start_with_layout(s);
 }
 
+/* @status, unless what was to be printed could not be. */
+static int flush_stdout(int status)
+{
+        if (fflush(stdout) == 0 && !ferror(stdout))
+                return status;
+        log_error_errno(-errno, "mergemem-run: cannot write to standard output: %m.");
+        return status == EXIT_SUCCESS ? EXIT_OURS : status;
+}
+
 int main(int argc, char *argv[])
 {
         struct start s = { 0 };
-        int r;
+        int status = EXIT_SUCCESS;
 
         fill_streams();
         if (options_parse(argc, argv, &s.options) < 0)
@@ -211,9 +219,8 @@ int main(int argc, char *argv[])
         else if (s.options.version)
                 puts("mergemem-run " MERGEMEM_VERSION);
         else {
-                r = start(&s);
+                status = start(&s);
                 program_done(&s.program);
-                return r;
         }
-        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_OURS;
+        return flush_stdout(status);
 }

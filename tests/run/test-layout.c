@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -288,6 +289,24 @@ static void test_dry_run(void)
         g_assert_cmpstr(o.err, ==, "");
 }
 
+static void fill_output(void *userdata)
+{
+        int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+        if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0)
+                _exit(88);
+}
+
+/* Where standard output takes nothing, that is not success. */
+static void test_dry_run_full(void)
+{
+        const struct start s = { .options = WORDS("--group=dry", "--dry-run"), .argv = WORDS(PROBE),
+                                 .setup = fill_output };
+        g_auto(Outcome) o = start_run(&s);
+
+        assert_refused(&o, "No space left on device");
+}
+
 static void test_verbose(void)
 {
         const struct start s = { .options = WORDS("--group=loud", "-v"), .argv = WORDS(PROBE, "exit", "3") };
@@ -316,6 +335,7 @@ int main(int argc, char *argv[])
         g_test_add_func("/layout/ksm", test_ksm);
         g_test_add_func("/layout/hash", test_hash);
         g_test_add_func("/layout/dry-run", test_dry_run);
+        g_test_add_func("/layout/dry-run-full", test_dry_run_full);
         g_test_add_func("/layout/verbose", test_verbose);
         return start_end(g_test_run());
 }

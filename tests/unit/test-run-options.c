@@ -4,6 +4,8 @@
 #include <glib.h>
 #include <stdlib.h>
 
+#include "shared/macro.h"
+
 /* The table of options, --help, and the manual page in its source say the same; and what the program
  * does where it starts none. */
 
@@ -201,6 +203,26 @@ static void test_information(void)
         free(help);
 }
 
+/* What could not be said is an error of ours, and said. */
+static void test_full(void)
+{
+        static const char *const options[] = { "--help", "--version" };
+
+        for (size_t i = 0; i < ELEMENTSOF(options); i++) {
+                g_autofree char *line = g_strdup_printf("exec \"$0\" %s >/dev/full", options[i]);
+                const char *const argv[] = { "/bin/sh", "-c", line, g_getenv("MERGEMEM_RUN"), NULL };
+                g_autofree char *said = NULL;
+                int status;
+
+                g_assert_true(g_spawn_sync(NULL, (char **) argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL,
+                                           &said, &status, NULL));
+                g_assert_true(WIFEXITED(status));
+                g_assert_cmpint(WEXITSTATUS(status), ==, 125);
+                g_assert_cmpstr(said, ==, "mergemem-run: cannot write to standard output: "
+                                "No space left on device.\n");
+        }
+}
+
 static void test_not_found(void)
 {
         struct run r;
@@ -230,6 +252,7 @@ int main(int argc, char *argv[])
         g_test_add_func("/run-options/parse", test_parse);
         g_test_add_func("/run-options/wrong", test_wrong);
         g_test_add_func("/run-options/information", test_information);
+        g_test_add_func("/run-options/full", test_full);
         g_test_add_func("/run-options/not-found", test_not_found);
         return g_test_run();
 }
