@@ -24,7 +24,7 @@ struct options {
 
         struct selector what;
         enum json_mode json;
-        uint64_t limit; /* rows of the owners table, 0: all */
+        uint64_t limit; /* rows of the tables that can be long, 0: all */
         const char *by; /* what rows of memory are about; NULL: processes */
         const char *owner; /* whose pages; NULL: everybody's */
         const char *flags[OPTIONS_FLAGS_MAX];

@@ -221,7 +221,11 @@ int explanation_print(const struct output *out, const struct explanation *e, uin
         if (r < 0)
                 return r;
         fputc('\n', out->file);
-        return table_print(owners);
+        r = table_print(owners);
+        if (r >= 0 && limit > 0 && limit < e->owners.n && out->legend)
+                fprintf(out->file, "\n%" PRIu64 " more %s; --limit=0 shows all.\n", e->owners.n - limit,
+                        plural(e->owners.n - limit, "owner", "owners"));
+        return r;
 }
 
 int verb_explain(const struct options *o)

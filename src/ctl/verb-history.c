@@ -88,6 +88,8 @@ int verb_history(const struct options *o)
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
         _cleanup_(table_freep) struct table *t = NULL;
         struct output out = options_output(o, stdout);
+        /* The service puts neighbours together until no more are left; programs do so themselves. */
+        uint64_t limit = out.json != JSON_OFF ? 0 : o->limit;
         int status, r;
 
         status = bus_connect(o, &bus);
@@ -96,7 +98,7 @@ int verb_history(const struct options *o)
         if (status != MERGEMEM_EXIT_DONE)
                 return status;
         r = sd_bus_message_append(call, "ttu", UINT64_C(0), UINT64_C(0),
-                                  (uint32_t) MIN(o->limit, (uint64_t) UINT32_MAX));
+                                  (uint32_t) MIN(limit, (uint64_t) UINT32_MAX));
         if (r < 0)
                 return bus_error_report(NULL, r);
         status = bus_call(bus, call, &reply);

@@ -5,6 +5,7 @@
 
 #include "children.h"
 #include "client.h"
+#include "json.h"
 #include "shared/macro.h"
 #include "shared/names.h"
 
@@ -44,6 +45,29 @@ static size_t history(uint64_t from, uint64_t to, uint32_t max, struct sample re
         return n;
 }
 
+/* What "mergememctl --limit=1 @option history" prints. */
+static char *limited(const char *option)
+{
+        char *bus = g_strconcat("--bus=", h.address, NULL), *text;
+        const char *const argv[] = { h.ctl, bus, "--limit=1", option, "history", NULL };
+
+        g_assert_cmpint(spawn_run(&(struct spawn){ .argv = argv }, 60000, &text), ==, 0);
+        g_test_message("%s", text);
+        g_free(bus);
+        return text;
+}
+
+static size_t count(const char *text, const char *word)
+{
+        size_t n = 0;
+
+        while ((text = strstr(text, word))) {
+                text += strlen(word);
+                n++;
+        }
+        return n;
+}
+
 static void restart(void)
 {
         g_assert_cmpint(harness_daemon_stop(&h), ==, 0);
@@ -56,6 +80,7 @@ static void test_restart(void)
         uint64_t saved, merged, start = (uint64_t) g_get_real_time();
         struct child *c[2];
         pid_t pids[2];
+        char *text;
         size_t n;
 
         n = history(0, 0, 0, before);
@@ -92,6 +117,15 @@ static void test_restart(void)
         g_assert_cmpuint(before[0].n_merged, >=, merged);
         g_assert_cmpuint(before[0].span, >=, s[n].span + s[n + 1].span);
         children_end(c, 2);
+
+        /* To people the client shows as many as they want, to programs all. */
+        text = limited("--no-legend");
+        g_assert_cmpuint(count(text, "\n"), ==, 1);
+        g_free(text);
+        text = limited("--json=short");
+        g_assert_true(json_valid(text));
+        g_assert_cmpuint(count(text, "\"span_usec\":"), ==, n + 2);
+        g_free(text);
 }
 
 static void test_damaged(void)

@@ -3,7 +3,6 @@
 #include <locale.h>
 
 #include "ctl/report.h"
-#include "ctl/verb-explain.h"
 #include "ctl/verb-stats.h"
 
 /* What a terminal of 80 columns shows, word for word. Pages are of 4 KiB. */
@@ -359,113 +358,6 @@ static void add_row(struct figures_rows *rows, const char *kind, const char *nam
         };
 }
 
-static void assert_explains(const struct explanation *e, const char *expected)
-{
-        struct output out = { .legend = true, .width = 80 };
-        char *text = NULL;
-        size_t size;
-
-        out.file = open_memstream(&text, &size);
-        g_assert_cmpint(explanation_print(&out, e, 63000000, 10), ==, 0);
-        fclose(out.file);
-        g_assert_cmpstr(text, ==, expected);
-        free(text);
-}
-
-static void test_explanation(void)
-{
-        struct explained_owner memory[] = {
-                { TEXT("heap"), TEXT("/usr/bin/app"), TEXT("default"),
-                  { .present_pages = 900, .duplicate_frames = 512, .zero_frames = 256 } },
-        };
-        struct explanation e = {
-                .pid = 4711,
-                .uid = 33,
-                .comm = TEXT("app"),
-                .exe = TEXT("/usr/bin/app"),
-                .unit = TEXT("app.service"),
-                .rule = TEXT("default"),
-                .merge = TEXT("yes"),
-                .zero_only = true,
-                .trust = TEXT("user"),
-                .mechanism = TEXT("ksm"),
-                .mechanism_works = true,
-                .domain = TEXT("user 33"),
-                .busy_domain = TEXT(""),
-                .excluded = TEXT(""),
-                .min_age_usec = 10000000,
-                .figures = { .present_pages = 1024, .duplicate_frames = 512, .zero_frames = 256,
-                             .merged_pages = 1, .saved_bytes = 4096, .written_pages = 2,
-                             .last_scan_usec = 1000000 },
-                .owners = LIST(memory),
-        };
-
-        assert_explains(&e,
-                "Process 4711 is app (/usr/bin/app) of user 33, in the unit app.service.\n"
-                "No rule is about it in particular, so \"default\" decides: it is looked at, and only pages "
-                "of zeros are merged, once it is 10.0s old.\n"
-                "Its pages may meet only those of the trust domain \"user 33\".\n"
-                "It was looked at 1min 2s ago: of 4.0 MiB of private memory, merging would free 2.0 MiB, "
-                "1.0 MiB of it zeros.\n"
-                "Merged are 1 page, which saves 4.0 KiB.\n"
-                "2 merged pages were written to since, and are alone again.\n"
-                "To have all of it merged from now on: mergememctl enable --unit=app.service\n"
-                "\n"
-                "KIND FREEABLE   ZEROS SAVED RULE    OWNER\n"
-                "heap  2.0 MiB 1.0 MiB   0 B default app\n");
-
-        /* A rule that merges all needs no command; one that says never cannot be lifted by one. */
-        e.owners.n = 0;
-        e.figures = (struct figures){};
-        e.rule = TEXT("app");
-        e.rule_file = TEXT("/etc/mergemem/mergememd.conf.d/app.conf");
-        e.rule_line = 3;
-        e.zero_only = false;
-        e.busy = true;
-        e.busy_domain = TEXT("user 34");
-        assert_explains(&e,
-                "Process 4711 is app (/usr/bin/app) of user 33, in the unit app.service.\n"
-                "The rule \"app\" (/etc/mergemem/mergememd.conf.d/app.conf, line 3) decides about it: it is "
-                "looked at and merged, once it is 10.0s old.\n"
-                "Its pages may meet only those of the trust domain \"user 33\".\n"
-                "KSM keeps no domains apart and is used for another one, \"user 34\":\n"
-                "nothing of this one is merged as long as that is.\n"
-                "It was not looked at yet since the service started.\n");
-        /* Who is not to know. */
-        e.busy_domain = TEXT("");
-        assert_explains(&e,
-                "Process 4711 is app (/usr/bin/app) of user 33, in the unit app.service.\n"
-                "The rule \"app\" (/etc/mergemem/mergememd.conf.d/app.conf, line 3) decides about it: it is "
-                "looked at and merged, once it is 10.0s old.\n"
-                "Its pages may meet only those of the trust domain \"user 33\".\n"
-                "KSM keeps no domains apart and is used for another one:\n"
-                "nothing of this one is merged as long as that is.\n"
-                "It was not looked at yet since the service started.\n");
-        e.merge = TEXT("never");
-        e.excluded = TEXT("a rule says never");
-        assert_explains(&e,
-                "Process 4711 is app (/usr/bin/app) of user 33, in the unit app.service.\n"
-                "The rule \"app\" (/etc/mergemem/mergememd.conf.d/app.conf, line 3) decides about it.\n"
-                "It is left alone: a rule says never.\n"
-                "It was not looked at yet since the service started.\n");
-
-        /* What is left alone unless it is named can be named. */
-        e.merge = TEXT("yes");
-        e.zero_only = true;
-        e.rule_file = NULL;
-        e.rule = TEXT("default");
-        e.unit = TEXT("");
-        e.excluded = TEXT("holds keys or passwords");
-        e.liftable = true;
-        assert_explains(&e,
-                "Process 4711 is app (/usr/bin/app) of user 33.\n"
-                "No rule is about it in particular, so \"default\" decides.\n"
-                "It is left alone: holds keys or passwords.\n"
-                "A rule that names it by unit, cgroup, user or program would lift that.\n"
-                "It was not looked at yet since the service started.\n"
-                "To have all of it merged from now on: mergememctl enable --exe=/usr/bin/app\n");
-}
-
 static void test_gains(void)
 {
         struct output out = { .legend = true, .width = 80 };
@@ -526,6 +418,5 @@ int main(int argc, char *argv[])
         g_test_add_func("/ctl/report/unmerge", test_unmerge);
         g_test_add_func("/ctl/report/stats", test_stats);
         g_test_add_func("/ctl/report/gains", test_gains);
-        g_test_add_func("/ctl/report/explanation", test_explanation);
         return g_test_run();
 }
