@@ -10,6 +10,7 @@ static int print_json(const struct output *out, const struct job_status *status)
         static const struct column columns[] = {
                 { .key = "state", .type = COLUMN_TEXT },
                 { .key = "processes", .type = COLUMN_NUMBER },
+                { .key = "duration_usec", .type = COLUMN_NUMBER },
                 { .key = "unmerged_pages", .type = COLUMN_NUMBER },
                 { .key = "stop_usec", .type = COLUMN_NUMBER },
         };
@@ -23,9 +24,13 @@ static int print_json(const struct output *out, const struct job_status *status)
         r = json_append_row(&d, out, columns, ELEMENTSOF(columns), (struct cell[]){
                 { .text = status->state },
                 { .number = s->processes },
+                { .number = s->duration_usec },
                 { .number = s->unmerged_pages },
                 { .number = s->stop_usec },
         });
+        if (r < 0)
+                return r;
+        r = report_json_tallies(&d, out, "excluded", &s->excluded, "reason", "processes");
         if (r < 0)
                 return r;
         r = report_json_tallies(&d, out, "skipped", &s->skipped, "reason", "processes");
@@ -45,6 +50,7 @@ int unmerge_print(const struct options *o, const struct output *out, const struc
         fprintf(out->file, "Unmerged %" PRIu64 " %s in %" PRIu64 " %s.\n",
                 s->unmerged_pages, plural(s->unmerged_pages, "page", "pages"),
                 s->processes, plural(s->processes, "process", "processes"));
+        report_tallies(out, "Left out", &s->excluded, "process", "processes");
         report_tallies(out, "Skipped", &s->skipped, "process", "processes");
         report_stop(out, s);
         return 0;

@@ -260,11 +260,16 @@ static void test_unmerge(void)
 
         assert_prints(unmerge_print, &o, whole_status(),
                 "Unmerged 1 page in 12 processes.\n"
+                "Left out: not dumpable (3 processes)\n"
+                "Left out: e\\x1b[31m (1 process)\n"
                 "Skipped: exited meanwhile (1 process)\n"
                 "No thread was held for longer than 412us.\n");
         o.json = JSON_SHORT;
         assert_prints(unmerge_print, &o, whole_status(),
-                "{\"state\":\"done\",\"processes\":12,\"unmerged_pages\":1,\"stop_usec\":412,"
+                "{\"state\":\"done\",\"processes\":12,\"duration_usec\":1340000,\"unmerged_pages\":1,"
+                "\"stop_usec\":412,"
+                "\"excluded\":[{\"reason\":\"not dumpable\",\"processes\":3},"
+                "{\"reason\":\"e\\\\x1b[31m\",\"processes\":1}],"
                 "\"skipped\":[{\"reason\":\"exited meanwhile\",\"processes\":1}]}\n");
 }
 
