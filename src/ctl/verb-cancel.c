@@ -44,10 +44,16 @@ static int cancel(sd_bus *bus, const char *job)
 int verb_cancel(const struct options *o)
 {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        int status;
+        int first = MERGEMEM_EXIT_DONE, status;
 
         status = bus_connect(o, &bus);
-        for (size_t i = 0; status == MERGEMEM_EXIT_DONE && i < o->n_args; i++)
+        if (status != MERGEMEM_EXIT_DONE)
+                return status;
+        /* One that has just ended is no reason to let the others run on. */
+        for (size_t i = 0; i < o->n_args && status != MERGEMEM_EXIT_UNREACHABLE; i++) {
                 status = cancel(bus, o->args[i]);
-        return status;
+                if (first == MERGEMEM_EXIT_DONE)
+                        first = status;
+        }
+        return first;
 }

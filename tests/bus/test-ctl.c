@@ -333,7 +333,7 @@ static void test_interrupt(void)
 static void test_cancel(void)
 {
         struct child *big[2];
-        char *text, *args, *state;
+        char *text, *args, *state, *said;
 
         for (size_t i = 0; i < 2; i++) {
                 big[i] = child_start(&h, UID_FIRST);
@@ -344,8 +344,11 @@ static void test_cancel(void)
         g_strchomp(text);
         g_assert_true(g_str_has_prefix(text, MERGEMEM_JOB_PREFIX "/"));
         g_free(args);
-        args = g_strconcat("cancel ", strrchr(text, '/') + 1, NULL);
-        g_assert_cmpint(ctl_as(0, NULL, args), ==, MERGEMEM_EXIT_DONE);
+        /* What is no job does not keep the others from being cancelled. */
+        args = g_strconcat("cancel 4000000000 ", strrchr(text, '/') + 1, " x", NULL);
+        g_assert_cmpint(ctl_as(0, &said, args), ==, MERGEMEM_EXIT_NOTHING_MATCHED);
+        g_assert_cmpstr(said, ==, "There is no job '4000000000'.\nNot a job: 'x'\n");
+        g_free(said);
         g_assert_cmpstr(job_wait(h.bus, text), ==, "cancelled");
         state = job_string(h.bus, text, "Type");
         g_assert_cmpstr(state, ==, "merge");
