@@ -89,6 +89,10 @@ int verb_disable(const struct options *o)
         _cleanup_(freep) char *name = NULL;
         int status;
 
+        if (o->n_args > 0 && !selector_is_empty(&o->what)) {
+                log_error("'disable' takes the name of a rule or selectors, not both.");
+                return MERGEMEM_EXIT_USAGE;
+        }
         status = name_of(o, &name);
         if (status == MERGEMEM_EXIT_DONE)
                 status = call_and_wait(o, "RemoveRule", name, NULL);

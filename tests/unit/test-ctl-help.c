@@ -169,6 +169,8 @@ static void test_program(void)
         RUNS(2, "", "list", "jobs", "--all");
         RUNS(2, "", "list", "jobs", "--others");
         RUNS(2, "", "merge");
+        RUNS(2, "", "disable");
+        RUNS(2, "", "disable", "web", "--unit=web");
         RUNS(5, "", "--bus=unix:path=/nonexistent/bus");
         RUNS(5, "", "merge", "--all", "--bus=unix:path=/nonexistent/bus");
         RUNS(5, "", "cancel", "1", "--bus=unix:path=/nonexistent/bus");
