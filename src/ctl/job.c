@@ -260,21 +260,12 @@ static void job_done(struct job *job)
 static int print_path(const struct options *o, const char *path)
 {
         static const struct column columns[] = { { .key = "job", .type = COLUMN_TEXT } };
-        _cleanup_(json_document_done) struct json_document d = {};
         struct output out = options_output(o, stdout);
-        int r;
 
-        if (o->json == JSON_OFF) {
-                puts(path);
-                return 0;
-        }
-        r = json_document_init(&d);
-        if (r < 0)
-                return r;
-        r = json_append_row(&d, &out, columns, ELEMENTSOF(columns), &(struct cell){ .text = path });
-        if (r < 0)
-                return r;
-        return json_document_print(&d, &out);
+        if (o->json != JSON_OFF)
+                return json_print_row(&out, columns, ELEMENTSOF(columns), &(struct cell){ .text = path });
+        puts(path);
+        return 0;
 }
 
 static int job_start_only(const struct options *o, sd_bus *bus, sd_bus_message *call)

@@ -159,3 +159,15 @@ int json_document_print(struct json_document *d, const struct output *o)
         fprintf(o->file, "%s\n", flowed);
         return 0;
 }
+
+int json_print_row(const struct output *o, const struct column *columns, size_t n_columns,
+                   const struct cell *cells)
+{
+        _cleanup_(json_document_done) struct json_document d = {};
+        int r;
+
+        r = json_document_init(&d);
+        if (r >= 0)
+                r = json_append_row(&d, o, columns, n_columns, cells);
+        return r < 0 ? r : json_document_print(&d, o);
+}

@@ -25,6 +25,10 @@ int json_append_array(struct json_document *d, struct table *t);
 /* Once. */
 int json_document_print(struct json_document *d, const struct output *o);
 
+/* An object that has nothing but the fields of one row. */
+int json_print_row(const struct output *o, const struct column *columns, size_t n_columns,
+                   const struct cell *cells);
+
 /* Sets the blanks between the tokens of a well-formed JSON text anew: indented, or all on one line.
  * A new string without a newline at its end; NULL: out of memory. */
 char *json_reflow(const char *text, bool pretty);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ctl/bus.h"
 #include "ctl/job.h"
+#include "ctl/json.h"
 #include "ctl/report.h"
 #include "ctl/rule.h"
 #include "ctl/verbs.h"
@@ -50,7 +51,7 @@ static int call_and_wait(const struct options *o, const char *method, const char
         return status == MERGEMEM_EXIT_DONE ? bus_call(bus, call, &reply) : status;
 }
 
-/* What it would save. That nothing runs yet is no reason not to have the rule. */
+/* What it would save. MERGEMEM_EXIT_NOTHING_MATCHED: nothing of it runs yet. */
 static int try(const struct options *o)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
@@ -65,23 +66,50 @@ static int try(const struct options *o)
                 sd_bus_flush_close_unref(bus);
                 return status;
         }
-        status = job_follow(o, bus, call, estimate_print);
-        return status == MERGEMEM_EXIT_NOTHING_MATCHED ? MERGEMEM_EXIT_DONE : status;
+        return job_follow(o, bus, call, estimate_print);
+}
+
+static int print_json(const struct options *o, const char *name)
+{
+        static const struct column columns[] = { { .key = "rule", .type = COLUMN_TEXT } };
+        struct output out = options_output(o, stdout);
+
+        return json_print_row(&out, columns, ELEMENTSOF(columns), &(struct cell){ .text = name });
+}
+
+/* In JSON the estimate is all, if there is one. */
+static int print_set(const struct options *o, const char *name, bool estimated)
+{
+        if (o->json != JSON_OFF)
+                return estimated ? 0 : print_json(o, name);
+        printf("The rule %s is set. \"mergememctl disable %s\" takes it back.\n", name, name);
+        return 0;
 }
 
 int verb_enable(const struct options *o)
 {
         _cleanup_(freep) char *name = NULL;
-        int status;
+        int status, tried;
 
         status = name_of(o, &name);
-        if (status == MERGEMEM_EXIT_DONE)
-                status = try(o);
-        if (status == MERGEMEM_EXIT_DONE)
-                status = call_and_wait(o, "SetRule", name, &o->what);
-        if (status == MERGEMEM_EXIT_DONE && !o->quiet && o->json == JSON_OFF)
-                printf("The rule %s is set. \"mergememctl disable %s\" takes it back.\n", name, name);
+        if (status != MERGEMEM_EXIT_DONE)
+                return status;
+        tried = try(o);
+        /* That nothing runs yet is no reason not to have the rule. */
+        if (tried != MERGEMEM_EXIT_DONE && tried != MERGEMEM_EXIT_NOTHING_MATCHED)
+                return tried;
+        status = call_and_wait(o, "SetRule", name, &o->what);
+        if (status == MERGEMEM_EXIT_DONE && !o->quiet)
+                status = output_status(print_set(o, name, tried == MERGEMEM_EXIT_DONE));
         return status;
+}
+
+static int print_removed(const struct options *o, const char *name)
+{
+        if (o->json != JSON_OFF)
+                return print_json(o, name);
+        printf("The rule %s is removed. What is merged stays so until it is unmerged.\n", name);
+        return 0;
 }
 
 int verb_disable(const struct options *o)
@@ -97,6 +125,6 @@ int verb_disable(const struct options *o)
         if (status == MERGEMEM_EXIT_DONE)
                 status = call_and_wait(o, "RemoveRule", name, NULL);
         if (status == MERGEMEM_EXIT_DONE && !o->quiet)
-                printf("The rule %s is removed. What is merged stays so until it is unmerged.\n", name);
+                status = output_status(print_removed(o, name));
         return status;
 }

@@ -2,6 +2,7 @@
 #include <pwd.h>
 
 #include "ctl/bus.h"
+#include "ctl/json.h"
 #include "ctl/layout.h"
 #include "ctl/verb-list.h"
 #include "ctl/verbs.h"
@@ -94,6 +95,23 @@ static int rotate_all(sd_bus *bus, const char *group, size_t *ret_n)
         return r < 0 ? bus_bad_reply(r) : status;
 }
 
+static int print_rotated(const struct options *o, const char *group, size_t n)
+{
+        static const struct column columns[] = {
+                { .key = "name", .type = COLUMN_TEXT },
+                { .key = "drawn", .type = COLUMN_NUMBER },
+        };
+        struct output out = options_output(o, stdout);
+
+        if (o->json != JSON_OFF)
+                return json_print_row(&out, columns, ELEMENTSOF(columns),
+                                      (struct cell[]){ { .text = group }, { .number = n } });
+        printf("The layout of %s is drawn anew: processes that start from now on get it, those that run "
+               "keep theirs.\n",
+               group);
+        return 0;
+}
+
 static int rotate(const struct options *o, sd_bus *bus, const uint32_t *uid)
 {
         const char *group = o->args[1];
@@ -107,11 +125,7 @@ static int rotate(const struct options *o, sd_bus *bus, const uint32_t *uid)
                 log_error("There is no layout group \"%s\".", group);
                 return MERGEMEM_EXIT_NOTHING_MATCHED;
         }
-        if (!o->quiet)
-                printf("The layout of %s is drawn anew: processes that start from now on get it, those that "
-                       "run keep theirs.\n",
-                       group);
-        return MERGEMEM_EXIT_DONE;
+        return o->quiet ? MERGEMEM_EXIT_DONE : output_status(print_rotated(o, group, n));
 }
 
 int verb_layouts(const struct options *o)

@@ -227,7 +227,9 @@ static void test_ctl(void)
         b = again;
         again = layout_asked(&l, UID_OWN, l.no_unit, "ctl");
         g_assert_true(layout_same(&a, &again));
-        g_free(ctl(0, MERGEMEM_EXIT_DONE, "layouts rotate ctl"));
+        text = ctl(0, MERGEMEM_EXIT_DONE, "layouts rotate ctl --json=short");
+        g_assert_cmpstr(text, ==, "{\"name\":\"ctl\",\"drawn\":2}\n");
+        g_free(text);
         again = layout_asked(&l, UID_OWN, l.no_unit, "ctl");
         g_assert_false(layout_same(&a, &again));
         again = layout_asked(&l, UID_YES, l.no_unit, "ctl");

@@ -4,6 +4,7 @@
 
 #include "children.h"
 #include "client.h"
+#include "json.h"
 #include "shared/macro.h"
 #include "shared/names.h"
 
@@ -403,6 +404,33 @@ static void assert_ctl(int expected, uid_t uid, const char *verb, const char *ar
         g_free(text);
 }
 
+/* For programs: one object each, and nothing besides. */
+static void assert_json(void)
+{
+        static const struct {
+                const char *verb, *argument, *begin;
+        } cases[] = {
+                { "enable", "mine", "{\"state\":\"done\"," },
+                { "list", "rules", "{\"rules\":[{\"name\":\"default\",\"merge\":" },
+                { "config", NULL, "{\"settings\":[{\"section\":\"" },
+                { "disable", "mine", "{\"rule\":\"mine\"}\n" },
+        };
+        char *selector = g_strconcat("--exe=", h.target, NULL);
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                char *bus = g_strconcat("--bus=", h.address, NULL), *text;
+                const char *const argv[] = { h.ctl, bus, "--json=short", cases[i].verb, cases[i].argument,
+                                             i == 0 ? selector : NULL, NULL };
+
+                g_assert_cmpint(spawn_run(&(struct spawn){ .argv = argv }, 60000, &text), ==, 0);
+                if (!json_valid(text) || !g_str_has_prefix(text, cases[i].begin))
+                        g_error("%s: %s", cases[i].verb, text);
+                g_free(text);
+                g_free(bus);
+        }
+        g_free(selector);
+}
+
 /* mergememctl enable shows what there is to save and sets the rule; disable takes it back. */
 static void test_ctl(void)
 {
@@ -428,6 +456,12 @@ static void test_ctl(void)
         assert_ctl(MERGEMEM_EXIT_DONE, 0, "enable", "mine", "--unit=no-such-unit", "The rule mine is set.");
         assert_rules("default mine");
         assert_ctl(MERGEMEM_EXIT_DONE, 0, "disable", "mine", NULL, "is removed");
+        assert_ctl(MERGEMEM_EXIT_USAGE, 0, "disable", "mine", "--unit=no-such-unit", "not both");
+        assert_json();
+        assert_ctl(MERGEMEM_EXIT_DONE, 0, "enable", "--json=short", "--unit=no-such-unit",
+                   "\n{\"rule\":\"no-such-unit.service\"}\n");
+        assert_ctl(MERGEMEM_EXIT_DONE, 0, "disable", "--json=short", "--unit=no-such-unit",
+                   "{\"rule\":\"no-such-unit.service\"}\n");
 
         assert_ctl(MERGEMEM_EXIT_USAGE, 0, "enable", "a/b", selector, "The name of a rule");
         assert_ctl(MERGEMEM_EXIT_USAGE, 0, "enable", "mine", NULL, "needs to be told");
