@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ctl/selector.h"
 
-#include "shared/conf.h"
 #include "shared/log.h"
+#include "shared/macro.h"
 #include "shared/parse.h"
 #include "shared/path.h"
-
-#define CGROUP_ROOT "/sys/fs/cgroup"
+#include "shared/pattern.h"
+#include "shared/rule.h"
 
 static const char *const kind_keys[SELECTOR_KIND_MAX_] = {
         [SELECTOR_COMM] = "comm",
@@ -17,33 +17,14 @@ static const char *const kind_keys[SELECTOR_KIND_MAX_] = {
         [SELECTOR_SHLIB] = "shlib",
 };
 
-/* "/sys/fs/cgroup/user.slice/", "user.slice" and "/user.slice" are one. */
-static int cgroup_normalize(const char *path, char **ret)
+/* Below the root of the tree, whether or not it begins with a slash. */
+static int cgroup_complete(const char *path, char **ret)
 {
-        size_t n = strlen(CGROUP_ROOT);
+        _cleanup_(freep) char *canonical = canonical_cgroup(path);
 
-        if (strncmp(path, CGROUP_ROOT, n) == 0 && (path[n] == '/' || path[n] == '\0'))
-                path += n;
-        path += strspn(path, "/");
-        for (n = strlen(path); n > 0 && path[n - 1] == '/'; n--)
-                ;
-        return asprintf(ret, "/%.*s", (int) n, path) < 0 ? -ENOMEM : 0;
-}
-
-/* What has no suffix of a unit that holds processes is a service, as for systemctl(1). */
-static int unit_complete(const char *name, char **ret)
-{
-        static const char *const suffixes[] = {
-                ".service", ".scope", ".slice", ".socket", ".mount", ".swap",
-        };
-        const char *dot = strrchr(name, '.');
-
-        for (size_t i = 0; dot && i < ELEMENTSOF(suffixes); i++)
-                if (streq(dot, suffixes[i])) {
-                        *ret = strdup(name);
-                        return *ret ? 0 : -ENOMEM;
-                }
-        return asprintf(ret, "%s.service", name) < 0 ? -ENOMEM : 0;
+        if (!canonical)
+                return -ENOMEM;
+        return asprintf(ret, "%s%s", *canonical == '/' ? "" : "/", canonical) < 0 ? -ENOMEM : 0;
 }
 
 static int value_normalize(enum selector_kind kind, const char *value, char **ret)
@@ -51,10 +32,9 @@ static int value_normalize(enum selector_kind kind, const char *value, char **re
         if (kind == SELECTOR_EXE || (kind == SELECTOR_SHLIB && strchr(value, '/')))
                 return path_make_absolute(value, ret);
         if (kind == SELECTOR_CGROUP)
-                return cgroup_normalize(value, ret);
-        if (kind == SELECTOR_UNIT)
-                return unit_complete(value, ret);
-        *ret = strdup(value);
+                return cgroup_complete(value, ret);
+        /* A pattern may mean units of every kind. */
+        *ret = kind == SELECTOR_UNIT && !pattern_is_glob(value) ? canonical_unit(value) : strdup(value);
         return *ret ? 0 : -ENOMEM;
 }
 
@@ -95,7 +75,7 @@ int selector_add_pid(struct selector *s, const char *value)
 
 int selector_set_trust(struct selector *s, const char *value)
 {
-        if (!streq(value, "user") && !streq(value, "cgroup") && !streq(value, "system"))
+        if (trust_from_string(value) == TRUST_INVALID_)
                 return -EINVAL;
         s->trust = value;
         return 0;
@@ -105,7 +85,7 @@ int selector_set_mechanism(struct selector *s, const char *value)
 {
         enum mechanism m = mechanism_from_string(value);
 
-        if (m < 0)
+        if (m == MECHANISM_INVALID_)
                 return -EINVAL;
         s->mechanism = m == MECHANISM_AUTO ? NULL : value;
         return 0;

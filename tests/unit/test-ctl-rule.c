@@ -30,7 +30,7 @@ static void test_name(void)
         assert_name("b", SELECTOR_CGROUP, "/a/b/", NULL);
         assert_name("_", SELECTOR_CGROUP, "/", NULL);
         assert_name("Web_Content", SELECTOR_COMM, "Web Content", NULL);
-        assert_name("php-_.service", SELECTOR_UNIT, "php-*", NULL);
+        assert_name("php-_", SELECTOR_UNIT, "php-*", NULL);
         assert_name("_x", SELECTOR_COMM, ".x", NULL);
         assert_name("__", SELECTOR_COMM, "\xc3\xa4", NULL);
         assert_name(cut, SELECTOR_COMM, longest, NULL);
