@@ -47,7 +47,7 @@ enum {
 #define SCANNING (VERB_ESTIMATE | VERB_MERGE | VERB_SCAN | VERB_ENABLE)
 
 const struct option_info option_table[] = {
-        { "shlib", OPTION_SHLIB, "NAME|PATH", false, OPTION_GROUP_SELECTOR, NAMING,
+        { "shlib", OPTION_SHLIB, "NAME|PATH", false, OPTION_GROUP_SELECTOR, NAMING & ~VERB_UNMERGE,
           "Shared library, with or without version" },
         { "exe", OPTION_EXE, "PATH", false, OPTION_GROUP_SELECTOR, NAMING, "Program that is run" },
         { "comm", OPTION_COMM, "NAME", false, OPTION_GROUP_SELECTOR, NAMING, "Name of processes" },
@@ -282,7 +282,7 @@ static int check_usage(const struct options *o, const bool *used)
                                        o->args[verb->max_args]);
         if ((verb->id & (VERB_JOBS_ | VERB_ENABLE)) && verb->id != VERB_SCAN && selector_is_empty(&o->what))
                 return log_error_errno(-EINVAL,
-                                       "'%s' needs to be told which processes, say by --shlib or --all.",
+                                       "'%s' needs to be told which processes, say by --unit or --all.",
                                        verb->name);
         if (!!o->bus + !!o->host + !!o->machine > 1)
                 return log_error_errno(-EINVAL, "--bus, --host and --machine exclude each other.");

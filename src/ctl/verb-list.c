@@ -11,14 +11,15 @@ static const struct list {
         const char *name;
         const char *method;
         bool takes_selector;
+        bool takes_library; /* --shlib means memory, which only some lists are about */
         int (*table)(const struct output *out, sd_bus_message *m, struct table **ret);
 } lists[] = {
-        { "libraries", "ListLibraries", true, list_libraries_table },
-        { "processes", "ListProcesses", true, list_processes_table },
-        { "cgroups", "ListCgroups", true, list_cgroups_table },
-        { "owners", "ListOwners", true, list_owners_table },
-        { "rules", "ListRules", false, list_rules_table },
-        { "jobs", "ListJobs", false, list_jobs_table },
+        { "libraries", "ListLibraries", true, true, list_libraries_table },
+        { "processes", "ListProcesses", true, false, list_processes_table },
+        { "cgroups", "ListCgroups", true, false, list_cgroups_table },
+        { "owners", "ListOwners", true, false, list_owners_table },
+        { "rules", "ListRules", false, false, list_rules_table },
+        { "jobs", "ListJobs", false, false, list_jobs_table },
 };
 
 static const struct list *list_find(const char *name)
@@ -105,6 +106,10 @@ int verb_list(const struct options *o)
         }
         if (!list->takes_selector && (!selector_is_empty(&o->what) || o->what.others)) {
                 log_error("'list %s' takes no selector.", list->name);
+                return MERGEMEM_EXIT_USAGE;
+        }
+        if (!list->takes_library && o->what.names[SELECTOR_SHLIB].n > 0) {
+                log_error("'list %s' takes no --shlib: only 'list libraries' does.", list->name);
                 return MERGEMEM_EXIT_USAGE;
         }
         return show(o, list);

@@ -167,6 +167,11 @@ static void test_program(void)
         RUNS(2, "", "--frobnicate");
         RUNS(2, "", "list", "everything");
         RUNS(2, "", "list", "jobs", "--all");
+        RUNS(2, "", "list", "rules", "--shlib=libm");
+        RUNS(2, "", "list", "processes", "--shlib=libm");
+        RUNS(2, "", "list", "cgroups", "--all", "--shlib=libm");
+        RUNS(2, "", "list", "owners", "--shlib=libm", "--comm=x");
+        RUNS(5, "", "list", "libraries", "--shlib=libm", "--bus=unix:path=/nonexistent/bus");
         RUNS(2, "", "list", "jobs", "--others");
         RUNS(2, "", "merge");
         RUNS(2, "", "disable");

@@ -131,6 +131,7 @@ static void test_bad(void)
                 { { "merge", "--all", "--force" }, "--force" },
                 { { "merge", "--all", "--limit=1" }, "--limit" },
                 { { "unmerge", "--all", "--trust=user" }, "--trust" },
+                { { "unmerge", "--shlib=libm" }, "--shlib" },
                 { { "estimate", "--all", "--limit=-1" }, "--limit" },
                 { { "estimate", "--all=yes" }, "--all" },
                 { { "--json=long" }, "long" },
