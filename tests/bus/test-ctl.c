@@ -164,6 +164,14 @@ static void test_json(void)
                                              "list --json=short processes", "list --json=short cgroups",
                                              "list --json=short owners", "scan --json=short",
                                              "memory --json=short", "memory --json --by=library" };
+        static const struct {
+                const char *verb, *begin;
+        } of_service[] = {
+                { "list jobs --json=short", "{\"jobs\":[{\"id\":" },
+                { "list rules --json=short", "{\"rules\":[{\"name\":\"" },
+                { "config --json=short", "{\"settings\":[{\"section\":\"" },
+                { "history --json=short", "{\"samples\":[" },
+        };
         size_t duplicates = frames_duplicates(pids, N), before = frames_distinct(pids, N), saved;
         char *text;
 
@@ -180,6 +188,12 @@ static void test_json(void)
                         g_assert_cmpuint(json_number(text, "saved_frames"), >, saved * 98 / 100);
                         g_assert_cmpuint(json_number(text, "saved_frames"), <, saved * 102 / 100);
                 }
+                g_free(text);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(of_service); i++) {
+                g_assert_cmpint(ctl_as(0, &text, of_service[i].verb), ==, MERGEMEM_EXIT_DONE);
+                if (!json_valid(text) || !g_str_has_prefix(text, of_service[i].begin))
+                        g_error("%s: %s", of_service[i].verb, text);
                 g_free(text);
         }
         g_assert_cmpint(ctl_as(0, &text, "--json stats"), ==, MERGEMEM_EXIT_DONE);
@@ -300,6 +314,27 @@ static void test_width(void)
         g_free(bus);
 }
 
+static bool merge_is_running(void)
+{
+        sd_bus_message *m = NULL;
+        const char *type, *state;
+        bool found = false;
+
+        g_assert_cmpint(sd_bus_call_method(h.bus, MERGEMEM_BUS_NAME, MERGEMEM_PATH,
+                                           MERGEMEM_MANAGER_INTERFACE, "ListJobs", NULL, &m, NULL),
+                        >=, 0);
+        g_assert_cmpint(sd_bus_message_enter_container(m, 'a', "(uossda{sv})"), >, 0);
+        while (sd_bus_message_enter_container(m, 'r', "uossda{sv}") > 0) {
+                g_assert_cmpint(sd_bus_message_read(m, "uossd", NULL, NULL, &type, &state, NULL), >, 0);
+                if (streq(type, "merge") && (streq(state, "scanning") || streq(state, "merging")))
+                        found = true;
+                g_assert_cmpint(sd_bus_message_skip(m, "a{sv}"), >, 0);
+                g_assert_cmpint(sd_bus_message_exit_container(m), >=, 0);
+        }
+        sd_bus_message_unref(m);
+        return found;
+}
+
 static void test_interrupt(void)
 {
         char *bus = g_strconcat("--bus=", h.address, NULL), *knobs;
@@ -313,7 +348,8 @@ static void test_interrupt(void)
         }
         pid = spawn(&(struct spawn){
                 .argv = (const char *[]){ h.ctl, bus, "merge", "--quiet", "--exe", h.target, NULL } });
-        sleep_msec(150);
+        for (uint64_t end = now_usec() + UINT64_C(60000000); !merge_is_running(); sleep_msec(1))
+                g_assert_cmpuint(now_usec(), <, end);
         g_assert_cmpint(kill(pid, SIGINT), ==, 0);
         status = spawn_wait(pid, 20000);
         g_assert_true(WIFEXITED(status));
