@@ -28,13 +28,16 @@ MODULE_PARM_DESC(max_frames, "most shared frames; 0 for a sixteenth of memory");
 #define ROOM_LOOKS 4096
 
 /*
- * A page counts its references in 32 bits, and fork multiplies them: a frame that has many
- * gets no further users but by fork, and another is made. How many is drawn for each frame,
- * so that nobody can count his own until it is full and so learn how many there are besides.
- * A batch in which it gets full is merged to its end.
+ * A page counts its references in 32 bits, and fork multiplies them by as many as there can be
+ * processes, 2^22: below 2^10 they do not wrap whoever forks. So a frame that has many gets no
+ * further users but by fork, and another is made. How many is drawn for each frame, so that
+ * nobody can count his own until it is full and so learn how many there are besides. A batch
+ * that begins before it is full is merged to its end, as far as FRAME_REFS_MAX.
  */
-#define REFS_MAX 32768
-#define REFS_SPREAD 4096
+#define REFS_LEAST 128
+#define REFS_SPREAD 256
+/* Of one content; the newest come first. */
+#define FULL_LOOKS 64
 
 /**
  * struct frames_table - all shared frames that can get further users
@@ -151,7 +154,7 @@ struct frame *frame_new(kuid_t owner, int node)
 	if (!frame->page)
 		goto free_frame;
 	frame->owner = owner;
-	frame->refs_max = REFS_MAX + get_random_u32() % REFS_SPREAD;
+	frame->refs_max = REFS_LEAST + get_random_u32() % REFS_SPREAD;
 	INIT_HLIST_NODE(&frame->node);
 	return frame;
 
@@ -209,12 +212,11 @@ u64 frames_hash(struct page *source)
 	return page_hash(source, table.seed);
 }
 
-/* Nobody comes to share a frame with a memory error, or one that is full. */
+/* Nobody comes to share a frame with a memory error. */
 static bool frame_fits(const struct frame *frame, u64 hash, const struct domain *domain, int node)
 {
 	return frame->hash == hash && domain_equal(&frame->domain, domain) &&
-	       page_to_nid(frame->page) == node && !PageHWPoison(frame->page) &&
-	       page_ref_count(frame->page) < frame->refs_max;
+	       page_to_nid(frame->page) == node && !PageHWPoison(frame->page);
 }
 
 /**
@@ -228,6 +230,7 @@ static bool frame_fits(const struct frame *frame, u64 hash, const struct domain 
  */
 struct page *frames_find(u64 hash, const struct domain *domain, int node, int *ret_refs_max)
 {
+	unsigned int n_full = 0;
 	struct page *page = NULL;
 	struct frame *frame;
 
@@ -235,6 +238,11 @@ struct page *frames_find(u64 hash, const struct domain *domain, int node, int *r
 	hlist_for_each_entry(frame, bucket_of(hash), node) {
 		if (!frame_fits(frame, hash, domain, node))
 			continue;
+		if (!frame_has_room(frame->page, frame->refs_max)) {
+			if (++n_full == FULL_LOOKS)
+				break;
+			continue;
+		}
 		page = frame->page;
 		get_page(page);
 		*ret_refs_max = frame->refs_max;
@@ -345,8 +353,10 @@ int frames_init(void)
  */
 void frames_exit(void)
 {
-	for (unsigned long i = 0; i < table.n_buckets; i++)
+	for (unsigned long i = 0; i < table.n_buckets; i++) {
 		release_all(&table.buckets[i]);
+		cond_resched();
+	}
 	kvfree(table.buckets);
 	owners_exit();
 }

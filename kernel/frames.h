@@ -4,6 +4,7 @@
 
 #include <linux/list.h>
 #include <linux/mm_types.h>
+#include <linux/page_ref.h>
 #include <linux/uidgid.h>
 
 #include "domain.h"
@@ -25,6 +26,17 @@ struct frame {
 	int refs_max;
 	kuid_t owner;
 };
+
+/* References that a frame has at most by merging, but for a batch of each other session meanwhile. */
+#define FRAME_REFS_MAX 640
+
+/* A count that has become negative is no room. */
+static inline bool frame_has_room(const struct page *page, int refs_max)
+{
+	int refs = page_ref_count(page);
+
+	return refs > 0 && refs < refs_max;
+}
 
 int frames_init(void);
 void frames_exit(void);

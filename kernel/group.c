@@ -26,13 +26,21 @@ static void group_drop(struct group *group)
  */
 bool group_has_room(const struct group *group)
 {
-	return group->page && page_ref_count(group->page) < group->refs_max && !PageHWPoison(group->page);
+	return group->page && frame_has_room(group->page, group->refs_max) && !PageHWPoison(group->page);
 }
 
 static bool group_is_ready(const struct group *group, int nid)
 {
 	if (group->page)
 		return page_to_nid(group->page) == nid && group_has_room(group);
+	return group->frame && page_to_nid(group->frame->page) == nid;
+}
+
+/* Once prepared, for all of the batch. */
+static bool group_can_take(const struct group *group, int nid)
+{
+	if (group->page)
+		return page_to_nid(group->page) == nid && frame_has_room(group->page, FRAME_REFS_MAX);
 	return group->frame && page_to_nid(group->frame->page) == nid;
 }
 
@@ -130,7 +138,7 @@ int group_accept(struct groups *groups, struct group *group, const struct target
 
 	if (!domain_equal(&group->domain, &use->domain))
 		return -EXDEV;
-	if (!group_is_ready(group, page_to_nid(page)))
+	if (!group_can_take(group, page_to_nid(page)))
 		return -EAGAIN;
 	copied = !group->page && group_find(groups, group, page);
 	if (PageHWPoison(group->page))

@@ -107,18 +107,42 @@ static void million(void) {
 }
 
 #define SHARERS 40000UL
-#define SHARERS_MIN 32768
-#define SHARERS_MAX (SHARERS_MIN + 4096)
+/* Of one frame: some hundred, however many fork(2) makes of each, so that no count of references wraps. */
+#define SHARERS_MAX 640
+
+static int by_frame(const void *a, const void *b) {
+        uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+        return (x > y) - (x < y);
+}
+
+/* Frames that these pages are on, and how many of them are on the one that most are on. */
+static size_t frames_of(const char *area, size_t n, size_t *ret_most) {
+        static uint64_t frames[SHARERS];
+        size_t n_frames = 0, n_here = 0;
+
+        pages_frames(getpid(), (uintptr_t)area, frames, n);
+        qsort(frames, n, sizeof(frames[0]), by_frame);
+        *ret_most = 0;
+        for (size_t i = 0; i < n; i++) {
+                bool another = i == 0 || frames[i] != frames[i - 1];
+
+                n_frames += another;
+                n_here = another ? 1 : n_here + 1;
+                if (n_here > *ret_most)
+                        *ret_most = n_here;
+        }
+        return n_frames;
+}
 
 /* A frame that many share gets no more of them; another is made for the others. */
 static void sharers(void) {
         static struct mergemod_element elements[SHARERS];
-        static uint64_t frames[SHARERS];
         struct mergemod_merge merge = {}, rest = {}, late = {};
         char *area = pages_map(SHARERS), *page = pages_map(1);
         int fd = device_open();
         uint32_t target = device_attach(fd, getpid());
-        size_t n_first = 0, n_last = 0;
+        size_t n_frames, most;
 
         memset(area, 7, SHARERS * PAGE);
         memset(page, 7, PAGE);
@@ -127,25 +151,19 @@ static void sharers(void) {
         for (size_t i = 0; i < SHARERS; i++)
                 elements[i].group = 0;
         check_equal(device_merge(fd, &merge, elements, SHARERS), 0);
-        check_equal(merge.new_frames, 2);
-        /* Those of the batch in which the first became full. */
         check_equal(merge.merged + elements_count(elements, SHARERS, -EAGAIN), SHARERS);
         check_at_least(merge.merged + 64, SHARERS);
         check_equal(device_merge(fd, &rest, elements, SHARERS), 0);
         check_equal(merge.merged + rest.merged, SHARERS);
         check_equal(held_merge_one(fd, target, (uintptr_t)page, late), 0);
 
-        pages_frames(getpid(), (uintptr_t)area, frames, SHARERS);
-        for (size_t i = 0; i < SHARERS; i++) {
-                n_first += frames[i] == frames[0];
-                n_last += frames[i] == frames[SHARERS - 1];
+        n_frames = frames_of(area, SHARERS, &most);
+        printf("# %zu frames, at most %zu pages on one\n", n_frames, most);
+        check_at_least(SHARERS_MAX, most);
+        check_at_least(SHARERS / 100, n_frames);
+        check_equal(merge.new_frames + rest.new_frames, n_frames);
+        for (size_t i = 0; i < SHARERS; i++)
                 check_equal(memcmp(area + i * PAGE, page, PAGE), 0);
-        }
-        printf("# %zu in the first frame\n", n_first);
-        check_equal(n_first + n_last, SHARERS);
-        check_at_least(n_first + 64, SHARERS_MIN);
-        check_at_least(SHARERS_MAX, n_first);
-        check_equal(page_frame(getpid(), (uintptr_t)page), frames[SHARERS - 1]);
 }
 
 #define PROCESSES 10000
@@ -184,7 +202,8 @@ static void processes(void) {
         check_equal(device_merge(fd, &merge, elements, PROCESSES), 0);
         check_equal(merge.merged, PROCESSES);
         stats = device_stats(fd);
-        check_equal(stats.frames, 1);
+        check_at_least(stats.frames, PROCESSES / SHARERS_MAX);
+        check_at_least(PROCESSES / 100, stats.frames);
         check_equal(stats.mappings, PROCESSES);
         close(gate[1]);
         for (size_t i = 0; i < PROCESSES; i++) {
