@@ -5,6 +5,7 @@
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <linux/sched/signal.h>
+#include <linux/userfaultfd_k.h>
 
 #include "area.h"
 #include "compat.h"
@@ -77,6 +78,11 @@ static int unmerge_step(struct mm_struct *mm, struct mergemod_range *range, u32 
 		if (is_wanted(&mappings[i], flags))
 			wanted[n_wanted++] = mappings[i].address;
 	walk_release(mappings, n);
+	/* The fault would wait for whoever watches the area. */
+	if (n_wanted && userfaultfd_armed(vma)) {
+		range->status = range->status ?: -EFAULT;
+		n_wanted = 0;
+	}
 	unmerge_some(mm, wanted, n_wanted, range, &locked);
 	if (locked) {
 		range->start = address;

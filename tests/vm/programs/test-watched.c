@@ -46,6 +46,31 @@ static void write_protected(void) {
         twin_end(&twin);
 }
 
+/* Nobody waits for whoever watches, who may be asleep: such pages stay merged, and that is said. */
+static void unmerged(void) {
+        struct twin twin = twin_merged(N, SEED);
+        struct mergemod_range range = {
+                .start = (uintptr_t)twin.a,
+                .end = (uintptr_t)twin.a + N * PAGE,
+                .target = twin.target,
+        };
+        struct mergemod_ranges all = { .ranges = (uintptr_t)&range, .n_ranges = 1 };
+        struct watch watch;
+
+        watch_start(&watch, twin.a, N, SEED);
+        watch_protect(&watch);
+        check_equal(ioctl(twin.fd, MERGEMOD_UNMERGE, &all), 0);
+        check_equal(range.status, -EFAULT);
+        check_equal(range.pages, 0);
+        check_equal(watch.protected, 0);
+        check_equal(twin_shared(&twin), N);
+        watch_end(&watch);
+        check_equal(device_unmerge(twin.fd, twin.target, (uintptr_t)twin.a, N, 0), N);
+        check_equal(twin_shared(&twin), 0);
+        check_equal(pages_wrong(twin.a, N, SEED) + twin_wrong(&twin), 0);
+        twin_end(&twin);
+}
+
 static void missing(void) {
         struct twin twin = twin_merged(N, SEED);
         struct watch watch;
@@ -106,6 +131,7 @@ static void moved(void) {
 int main(int argc, char **argv) {
         static const struct test_case cases[] = {
                 { "userfaultfd: merged pages are write-protected", write_protected },
+                { "userfaultfd: watched pages are not unmerged", unmerged },
                 { "userfaultfd: merged pages go missing", missing },
                 { "userfaultfd: fork of write-protected merged pages", forked },
                 { "userfaultfd: merged pages are not moved", moved },
