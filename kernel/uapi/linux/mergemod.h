@@ -375,8 +375,8 @@ struct mergemod_merge {
  *
  * Statuses, negative: ENOENT, ENOTCONN, ESRCH, EINVAL as above; UNMERGE: ENOMEM if a
  * page got no frame of its own, it stays merged then; EFAULT if it cannot be written
- * to, or userfaultfd watches it. ADVISE: EINVAL if an area lies in the range only in part, ERANGE if there is no
- * area, EOPNOTSUPP if KSM does not take an area.
+ * to, or userfaultfd watches it. ADVISE: EINVAL if an area lies in the range only in
+ * part, ERANGE if there is no area, EOPNOTSUPP if KSM does not take an area.
  */
 struct mergemod_range {
 	__u64 start;
