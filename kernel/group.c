@@ -29,18 +29,11 @@ bool group_has_room(const struct group *group)
 	return group->page && frame_has_room(group->page, group->refs_max) && !PageHWPoison(group->page);
 }
 
-static bool group_is_ready(const struct group *group, int nid)
+static bool group_is_ready(const struct group *group, int nid, int refs_max)
 {
 	if (group->page)
-		return page_to_nid(group->page) == nid && group_has_room(group);
-	return group->frame && page_to_nid(group->frame->page) == nid;
-}
-
-/* Once prepared, for all of the batch. */
-static bool group_can_take(const struct group *group, int nid)
-{
-	if (group->page)
-		return page_to_nid(group->page) == nid && frame_has_room(group->page, FRAME_REFS_MAX);
+		return page_to_nid(group->page) == nid && frame_has_room(group->page, refs_max) &&
+		       !PageHWPoison(group->page);
 	return group->frame && page_to_nid(group->frame->page) == nid;
 }
 
@@ -90,7 +83,7 @@ int group_prepare(struct groups *groups, struct group *group, const struct targe
 
 	if (group->page && !domain_equal(&group->domain, &use->domain))
 		return -EXDEV;
-	if (group_is_ready(group, nid))
+	if (group_is_ready(group, nid, group->refs_max))
 		return 0;
 
 	frame = take_spare(groups, nid) ?: frame_new(use->uid, nid);
@@ -138,7 +131,8 @@ int group_accept(struct groups *groups, struct group *group, const struct target
 
 	if (!domain_equal(&group->domain, &use->domain))
 		return -EXDEV;
-	if (!group_can_take(group, page_to_nid(page)))
+	/* Prepared for all of the batch. */
+	if (!group_is_ready(group, page_to_nid(page), FRAME_REFS_MAX))
 		return -EAGAIN;
 	copied = !group->page && group_find(groups, group, page);
 	if (PageHWPoison(group->page))
