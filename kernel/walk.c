@@ -107,6 +107,9 @@ static bool map_entry(pte_t pte, unsigned long address, struct mapping *ret)
  * so after a grace period, which must not begin before the entry above was read; and under
  * the table's lock, where it can be seen that the table is no longer the one found.
  *
+ * The entry above also changes where reclaim notes that the table was used; then it is read
+ * again.
+ *
  * Return: the entry for @address; NULL if there is no table, or no longer; then nothing is
  * locked.
  */
@@ -116,17 +119,18 @@ pte_t *walk_lock_table(struct mm_struct *mm, pmd_t *pmd, unsigned long address, 
 	pmd_t seen;
 
 	rcu_read_lock();
-	seen = READ_ONCE(*pmd);
-	if (pmd_none(seen) || !pmd_present(seen) || pmd_trans_huge(seen) || pmd_bad(seen))
-		goto unlock_rcu;
-	ptl = pte_lockptr(mm, &seen);
-	spin_lock(ptl);
-	if (pmd_same(seen, READ_ONCE(*pmd))) {
-		*ret_ptl = ptl;
-		return pte_offset_kernel(&seen, address);
+	for (;;) {
+		seen = READ_ONCE(*pmd);
+		if (pmd_none(seen) || !pmd_present(seen) || pmd_trans_huge(seen) || pmd_bad(seen))
+			break;
+		ptl = pte_lockptr(mm, &seen);
+		spin_lock(ptl);
+		if (pmd_same(seen, READ_ONCE(*pmd))) {
+			*ret_ptl = ptl;
+			return pte_offset_kernel(&seen, address);
+		}
+		spin_unlock(ptl);
 	}
-	spin_unlock(ptl);
-unlock_rcu:
 	rcu_read_unlock();
 	return NULL;
 }
