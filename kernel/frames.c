@@ -11,6 +11,7 @@
 #include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -41,7 +42,9 @@ MODULE_PARM_DESC(max_frames, "most shared frames; 0 for a sixteenth of memory");
 
 /**
  * struct frames_table - all shared frames that can get further users
- * @lock: for the buckets, the cursor and the owners
+ * @lock: for the buckets and the owners
+ * @going: for whoever goes from frame to frame and drops @lock meanwhile; no frame leaves the
+ *	table without it. Nothing is allocated under it, since reclaim sweeps.
  * @buckets: lists of struct frame
  * @n_buckets: a power of two
  * @cursor: the bucket to sweep next
@@ -50,6 +53,7 @@ MODULE_PARM_DESC(max_frames, "most shared frames; 0 for a sixteenth of memory");
  */
 static struct frames_table {
 	spinlock_t lock;
+	struct mutex going;
 	struct hlist_head *buckets;
 	unsigned long n_buckets;
 	unsigned long cursor;
@@ -57,11 +61,13 @@ static struct frames_table {
 	u64 seed;
 } table = {
 	.lock = __SPIN_LOCK_UNLOCKED(table.lock),
+	.going = __MUTEX_INITIALIZER(table.going),
 };
 
-static struct hlist_head *bucket_of(u64 hash)
+/* What everybody has, everybody has in a bucket of his domain's. */
+static struct hlist_head *bucket_of(u64 hash, const struct domain *domain)
 {
-	return &table.buckets[hash & (table.n_buckets - 1)];
+	return &table.buckets[(hash ^ domain->id[0]) & (table.n_buckets - 1)];
 }
 
 /**
@@ -88,15 +94,19 @@ unsigned long frames_mappings(void)
 	unsigned long n = 0;
 	struct frame *frame;
 
+	mutex_lock(&table.going);
 	for (unsigned long i = 0; i < table.n_buckets; i++) {
 		if (hlist_empty(&table.buckets[i]))
 			continue;
 		spin_lock(&table.lock);
-		hlist_for_each_entry(frame, &table.buckets[i], node)
+		hlist_for_each_entry(frame, &table.buckets[i], node) {
 			n += atomic_read(&frame->page->_mapcount) + 1;
+			cond_resched_lock(&table.lock);
+		}
 		spin_unlock(&table.lock);
 		cond_resched();
 	}
+	mutex_unlock(&table.going);
 	return n;
 }
 
@@ -130,27 +140,29 @@ static int make_room(kuid_t owner)
  * frame_new() - a frame that is not shared yet, and has no content
  * @owner: for whom it counts
  * @node: where its memory is
+ * @wait: memory may be reclaimed for it, and unused frames be looked for
  *
  * It is charged to the caller's active memory cgroup. Never under a page table lock or with
  * frozen pages.
  *
  * Return: the frame; -ENOSPC, -EDQUOT or -ENOMEM as in the interface.
  */
-struct frame *frame_new(kuid_t owner, int node)
+struct frame *frame_new(kuid_t owner, int node, bool wait)
 {
-	const gfp_t gfp = GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_THISNODE | __GFP_NORETRY | __GFP_NOWARN;
+	const gfp_t gfp = (wait ? GFP_KERNEL : GFP_NOWAIT) | __GFP_NORETRY | __GFP_NOWARN;
+	const gfp_t page_gfp = gfp | __GFP_HIGHMEM | __GFP_HARDWALL | __GFP_THISNODE | __GFP_ACCOUNT;
 	struct frame *frame;
 	int r;
 
-	r = owners_prepare(owner);
+	r = owners_prepare(owner, gfp);
 	if (!r)
-		r = make_room(owner);
+		r = wait ? make_room(owner) : reserve(owner);
 	if (r)
 		return ERR_PTR(r);
-	frame = kmalloc(sizeof(*frame), GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
+	frame = kmalloc(sizeof(*frame), gfp | __GFP_ACCOUNT);
 	if (!frame)
 		goto unreserve;
-	frame->page = alloc_pages_node(node, gfp, 0);
+	frame->page = alloc_pages_node(node, page_gfp, 0);
 	if (!frame->page)
 		goto free_frame;
 	frame->owner = owner;
@@ -235,7 +247,7 @@ struct page *frames_find(u64 hash, const struct domain *domain, int node, int *r
 	struct frame *frame;
 
 	spin_lock(&table.lock);
-	hlist_for_each_entry(frame, bucket_of(hash), node) {
+	hlist_for_each_entry(frame, bucket_of(hash, domain), node) {
 		if (!frame_fits(frame, hash, domain, node))
 			continue;
 		if (!frame_has_room(frame->page, frame->refs_max)) {
@@ -259,7 +271,7 @@ struct page *frames_find(u64 hash, const struct domain *domain, int node, int *r
 void frames_publish(struct frame *frame)
 {
 	spin_lock(&table.lock);
-	hlist_add_head(&frame->node, bucket_of(frame->hash));
+	hlist_add_head(&frame->node, bucket_of(frame->hash, &frame->domain));
 	spin_unlock(&table.lock);
 	stats_add(STAT_FRAMES_MADE, 1);
 }
@@ -283,6 +295,8 @@ static unsigned long sweep_bucket(struct hlist_head *bucket, struct hlist_head *
 
 	spin_lock(&table.lock);
 	hlist_for_each_entry_safe(frame, next, bucket, node) {
+		/* The next one stays where it is meanwhile, see @going. */
+		cond_resched_lock(&table.lock);
 		if (!frame_is_unused(frame))
 			continue;
 		hlist_del(&frame->node);
@@ -317,15 +331,16 @@ unsigned long frames_sweep(unsigned long n)
 	HLIST_HEAD(unused);
 
 	n_looks = min(n_looks, table.n_buckets);
+	mutex_lock(&table.going);
 	for (; n_looks; n_looks--) {
 		struct hlist_head *bucket = &table.buckets[table.cursor];
 
-		/* Whoever else sweeps makes us pass over a bucket; it comes round again. */
-		WRITE_ONCE(table.cursor, (READ_ONCE(table.cursor) + 1) & (table.n_buckets - 1));
+		table.cursor = (table.cursor + 1) & (table.n_buckets - 1);
 		if (!hlist_empty(bucket))
 			n_given += sweep_bucket(bucket, &unused);
 		cond_resched();
 	}
+	mutex_unlock(&table.going);
 	release_all(&unused);
 	stats_add(STAT_FRAMES_GIVEN_BACK, n_given);
 	return n_given;

@@ -41,7 +41,7 @@ static inline bool frame_has_room(const struct page *page, int refs_max)
 int frames_init(void);
 void frames_exit(void);
 
-struct frame *frame_new(kuid_t owner, int node);
+struct frame *frame_new(kuid_t owner, int node, bool wait);
 void frame_free(struct frame *frame);
 void frame_fill(struct frame *frame, u64 hash, const struct domain *domain, struct page *source);
 

@@ -71,13 +71,15 @@ void group_recall(struct groups *groups, struct group *group)
  * @group: the one
  * @use: the target of the batch
  * @nid: node of a page of the group
+ * @wait: a new frame may take its time
  *
  * Every node has frames of its own, and more than one if many share them. The domain is that
  * of the group's first page; who is of another does not belong to it.
  *
  * Return: 0; -EXDEV, -ENOSPC, -EDQUOT or -ENOMEM as in the interface.
  */
-int group_prepare(struct groups *groups, struct group *group, const struct target_use *use, int nid)
+int group_prepare(struct groups *groups, struct group *group, const struct target_use *use, int nid,
+		  bool wait)
 {
 	struct frame *frame;
 
@@ -86,7 +88,7 @@ int group_prepare(struct groups *groups, struct group *group, const struct targe
 	if (group_is_ready(group, nid, group->refs_max))
 		return 0;
 
-	frame = take_spare(groups, nid) ?: frame_new(use->uid, nid);
+	frame = take_spare(groups, nid) ?: frame_new(use->uid, nid, wait);
 	if (IS_ERR(frame))
 		return PTR_ERR(frame);
 	group_recall(groups, group);

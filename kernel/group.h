@@ -37,7 +37,8 @@ struct groups {
 int groups_init(struct groups *groups, unsigned int n);
 void groups_exit(struct groups *groups);
 void groups_free_spares(struct groups *groups);
-int group_prepare(struct groups *groups, struct group *group, const struct target_use *use, int nid);
+int group_prepare(struct groups *groups, struct group *group, const struct target_use *use, int nid,
+		  bool wait);
 void group_recall(struct groups *groups, struct group *group);
 int group_accept(struct groups *groups, struct group *group, const struct target_use *use,
 		 struct page *page);

@@ -7,6 +7,7 @@
 #include <linux/mmap_lock.h>
 #include <linux/oom.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 
 #include "area.h"
 #include "compat.h"
@@ -155,17 +156,20 @@ static unsigned int look_from(struct merger *merger, unsigned int first)
 		if (candidate->page)
 			candidate->status = keeps_huge ? -E2BIG : look_at_content(merger, candidate);
 	}
-	/* Before memory is allocated, which may take long. */
+	/* Before memory is allocated. */
 	release_run(merger, first, n);
 	for (unsigned int i = first; i < first + n; i++) {
 		struct candidate *candidate = &merger->candidates[i];
+		int r;
 
 		if (candidate->status != PENDING)
 			continue;
 		merger->huge |= gets_huge;
-		if (candidate->nid != NUMA_NO_NODE)
-			candidate->status = group_prepare(&merger->groups, candidate->group, &merger->use,
-							  candidate->nid) ?: PENDING;
+		if (candidate->nid == NUMA_NO_NODE)
+			continue;
+		r = group_prepare(&merger->groups, candidate->group, &merger->use, candidate->nid, false);
+		candidate->status = r ?: PENDING;
+		candidate->frameless = r == -ENOMEM || r == -ENOSPC || r == -EDQUOT;
 	}
 	return n;
 }
@@ -192,6 +196,33 @@ void look_at_all(struct merger *merger)
 	merger->huge = false;
 	for (unsigned int i = 0; i < merger->n;)
 		i += look_from(merger, i);
+}
+
+/**
+ * make_frames() - try again to get frames, with more patience
+ * @merger: the call, the target's memory not locked
+ *
+ * Return: whether there are candidates that are pending again.
+ */
+bool make_frames(struct merger *merger)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i < merger->n; i++) {
+		struct candidate *candidate = &merger->candidates[i];
+		int r;
+
+		if (!candidate->frameless)
+			continue;
+		r = group_prepare(&merger->groups, candidate->group, &merger->use, candidate->nid, true);
+		/* Each of the others would take as long. */
+		if (r == -ENOMEM || fatal_signal_pending(current))
+			break;
+		candidate->status = r ?: PENDING;
+		candidate->frameless = false;
+		any |= !r;
+	}
+	return any;
 }
 
 /* Freezing part of a huge page splits it. What is not split will be -E2BIG again. */
@@ -222,12 +253,20 @@ int split_all(struct merger *merger)
 {
 	struct mm_struct *mm = merger->use.mm;
 
-	if (mmap_read_lock_killable(mm))
-		return -EINTR;
-	for (unsigned int i = 0; i < merger->n && !check_stable_address_space(mm); i++)
-		if (merger->candidates[i].status == -E2BIG)
+	for (unsigned int i = 0; i < merger->n; i++) {
+		u64 locked;
+
+		if (merger->candidates[i].status != -E2BIG)
+			continue;
+		/* Each may be another huge page, and takes long. */
+		if (mmap_read_lock_killable(mm))
+			return -EINTR;
+		locked = ktime_get_ns();
+		if (!check_stable_address_space(mm))
 			split_at(merger, i);
-	mmap_read_unlock(mm);
+		stats_lock_held(ktime_get_ns() - locked);
+		mmap_read_unlock(mm);
+	}
 	return 0;
 }
 

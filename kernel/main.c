@@ -49,8 +49,10 @@
  *   stats.c     counters
  *   compat.h    what differs from kernel to kernel
  *
- * Locks, from the outermost: a session's lock; the mm's lock of a target, only ever one; the
- * area's; locks of frozen pages; a page table's or that of the table of frames, never both.
+ * Locks, from the outermost: a session's lock; a target's against exec, or the mm's lock of a
+ * target, only ever one; the area's; locks of frozen pages; a page table's, or those of the table
+ * of frames, never both. Of the latter the outer one may be taken wherever memory is allocated,
+ * since reclaim goes through the table.
  */
 
 static struct miscdevice device = {

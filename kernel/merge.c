@@ -150,11 +150,7 @@ static bool wants_split(const struct merger *merger)
 	return false;
 }
 
-/*
- * Both steps. Returns 1, or 0 if the second was left out because huge pages should be split
- * first, or be forbidden in an area.
- */
-static int look_and_merge(struct merger *merger, bool may_split, bool may_forbid)
+static int look_and_merge_once(struct merger *merger, bool may_split, bool may_forbid)
 {
 	struct mm_struct *mm = merger->use.mm;
 	u64 start;
@@ -170,6 +166,20 @@ static int look_and_merge(struct merger *merger, bool may_split, bool may_forbid
 			i += merge_from(merger, i);
 	adapt_batch(merger->session, ktime_get_ns() - start);
 	mmap_read_unlock(mm);
+	return r;
+}
+
+/*
+ * Both steps. Returns 1, or 0 if the second was left out because huge pages should be split
+ * first, or be forbidden in an area. What takes memory that is not to be had at once is done a
+ * second time, so that the target does not wait for reclaim.
+ */
+static int look_and_merge(struct merger *merger, bool may_split, bool may_forbid)
+{
+	int r = look_and_merge_once(merger, may_split, may_forbid);
+
+	if (r >= 0 && make_frames(merger) && r)
+		r = look_and_merge_once(merger, may_split, may_forbid);
 	return r;
 }
 

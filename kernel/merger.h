@@ -16,6 +16,7 @@ struct session;
  * @status: as in the interface; 1 as long as it may still be merged
  * @zero: it held zeros
  * @nid: where its memory is, if it wants a frame; or NUMA_NO_NODE
+ * @frameless: there was none to be had without waiting
  * @page: while it is looked at: the page, with a reference
  * @merged: the page that was replaced, with a reference; NULL if it was freed at once
  */
@@ -25,6 +26,7 @@ struct candidate {
 	int status;
 	bool zero;
 	int nid;
+	bool frameless;
 	struct page *page;
 	struct page *merged;
 };
@@ -67,6 +69,7 @@ struct vm_area_struct *find_area(struct merger *merger, unsigned int i);
 unsigned int run_length(const struct merger *merger, unsigned int first, const struct vm_area_struct *vma);
 void look_at_all(struct merger *merger);
 void look_again(struct merger *merger, unsigned int i, struct vm_area_struct *vma);
+bool make_frames(struct merger *merger);
 int split_all(struct merger *merger);
 int forbid_huge(struct merger *merger);
 

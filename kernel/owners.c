@@ -19,19 +19,20 @@ static DEFINE_XARRAY(owners);
 /**
  * owners_prepare() - make room for a user's count
  * @uid: the user
+ * @gfp: how to allocate it
  *
  * Return: 0 or -ENOMEM.
  */
-int owners_prepare(kuid_t uid)
+int owners_prepare(kuid_t uid, gfp_t gfp)
 {
 	unsigned long *count, *old;
 
 	if (xa_load(&owners, __kuid_val(uid)))
 		return 0;
-	count = kzalloc(sizeof(*count), GFP_KERNEL | __GFP_NOWARN);
+	count = kzalloc(sizeof(*count), gfp);
 	if (!count)
 		return -ENOMEM;
-	old = xa_cmpxchg(&owners, __kuid_val(uid), NULL, count, GFP_KERNEL | __GFP_NOWARN);
+	old = xa_cmpxchg(&owners, __kuid_val(uid), NULL, count, gfp);
 	if (old)
 		kfree(count);
 	return xa_is_err(old) ? -ENOMEM : 0;
