@@ -34,7 +34,7 @@ static unsigned long count_frames(struct shrinker *which, struct shrink_control 
 
 static unsigned long shrink_frames(struct shrinker *which, struct shrink_control *control)
 {
-	return frames_sweep(control->nr_to_scan) ?: SHRINK_STOP;
+	return frames_sweep(control->nr_to_scan);
 }
 
 /**
