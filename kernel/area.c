@@ -228,11 +228,15 @@ static bool is_forbidden(struct vm_area_struct *vma)
 
 #define MERGED_TABLES 8
 
-/* Others may have merged there since, or do so meanwhile. */
+/*
+ * Others may have merged there since, or do so meanwhile. Returns 1 if huge pages are no longer
+ * forbidden, 0 if they still are, -EINTR.
+ */
 static int allow_in(struct mm_struct *mm, unsigned long start, unsigned long end, bool advised)
 {
 	int r, seen = atomic_read(merges_in(mm));
 	struct vm_area_struct *vma;
+	u64 locked;
 
 	/* What is merged from now on changes that number. */
 	smp_mb();
@@ -241,12 +245,16 @@ static int allow_in(struct mm_struct *mm, unsigned long start, unsigned long end
 		return r == -EINTR ? r : 0;
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
+	locked = ktime_get_ns();
 	vma = find_vma(mm, start);
 	if (vma && vma->vm_start == start && vma->vm_end == end && is_forbidden(vma) &&
-	    atomic_read(merges_in(mm)) == seen)
+	    atomic_read(merges_in(mm)) == seen) {
 		compat_area_flags(vma, advised ? VM_HUGEPAGE : 0, VM_NOHUGEPAGE);
+		r = 1;
+	}
+	stats_lock_held(ktime_get_ns() - locked);
 	mmap_write_unlock(mm);
-	return 0;
+	return r;
 }
 
 /* The next area from @address on that lies in what is noted. Returns 1, 0 if there is none, -EINTR. */
@@ -270,6 +278,23 @@ static int next_forbidden(struct mm_struct *mm, const struct note *note, unsigne
 	return r;
 }
 
+/* Returns 1 if nothing that is noted remains to be undone, 0 if something does, -EINTR. */
+static int undo(struct mm_struct *mm, const struct note *note)
+{
+	unsigned long at = note->start, next;
+	bool all = true;
+	int r;
+
+	while ((r = next_forbidden(mm, note, at, &at, &next)) > 0) {
+		r = allow_in(mm, at, next, note->advised);
+		if (r < 0)
+			break;
+		all &= r;
+		at = next;
+	}
+	return r < 0 ? r : all;
+}
+
 /**
  * area_allow_huge() - undo area_forbid_huge()
  * @target: who remembers what was set
@@ -277,26 +302,25 @@ static int next_forbidden(struct mm_struct *mm, const struct note *note, unsigne
  * @start: of the range that was unmerged
  * @end: of the range that was unmerged
  *
- * Areas that lie in the range only in part stay as they are, and so do those with merged pages:
- * khugepaged could have looked before those were merged.
+ * For areas whose end lies in the range. Those with merged pages stay as they are: khugepaged
+ * could have looked before those were merged.
  *
  * Return: 0 or -EINTR.
  */
 int area_allow_huge(struct target *target, struct mm_struct *mm, unsigned long start, unsigned long end)
 {
+	struct notes kept = {};
 	struct note *note;
 	int r = 0;
 
-	while (!r && (note = notes_take(&target->notes, start, end))) {
-		unsigned long at = note->start, next;
-
-		while ((r = next_forbidden(mm, note, at, &at, &next)) > 0) {
-			r = allow_in(mm, at, next, note->advised);
-			if (r)
-				break;
-			at = next;
-		}
-		kfree(note);
+	while (r >= 0 && (note = notes_take(&target->notes, start, end))) {
+		r = undo(mm, note);
+		if (r > 0)
+			kfree(note);
+		else
+			notes_put(&kept, note);
 	}
-	return r;
+	while ((note = notes_take(&kept, 0, ULONG_MAX)))
+		notes_put(&target->notes, note);
+	return min(r, 0);
 }

@@ -2,6 +2,7 @@
 /*
  * What is remembered of areas in which huge pages were forbidden.
  */
+#include <linux/interval_tree_generic.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <linux/slab.h>
@@ -11,14 +12,21 @@
 /* Whoever maps and unmaps areas all the time is not to fill the caller's memory with notes. */
 #define NOTES_MAX 4096
 
-static struct note *to_note(const struct rb_node *node)
+static unsigned long first_of(const struct note *note)
 {
-	return rb_entry_safe(node, struct note, node);
+	return note->start;
 }
+
+static unsigned long last_of(const struct note *note)
+{
+	return note->end - 1;
+}
+
+INTERVAL_TREE_DEFINE(struct note, node, unsigned long, subtree_last, first_of, last_of, static, tree)
 
 static void drop(struct notes *notes, struct note *note)
 {
-	rb_erase(&note->node, &notes->root);
+	tree_remove(note, &notes->root);
 	notes->n--;
 }
 
@@ -30,7 +38,7 @@ void notes_free(struct notes *notes)
 {
 	struct note *note, *next;
 
-	rbtree_postorder_for_each_entry_safe(note, next, &notes->root, node)
+	rbtree_postorder_for_each_entry_safe(note, next, &notes->root.rb_root, node)
 		kfree(note);
 }
 
@@ -50,8 +58,8 @@ int notes_make_room(struct notes *notes, struct mm_struct *mm, unsigned int n)
 		return 0;
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
-	for (note = to_note(rb_first(&notes->root)); note; note = next) {
-		next = to_note(rb_next(&note->node));
+	for (note = tree_iter_first(&notes->root, 0, ULONG_MAX); note; note = next) {
+		next = tree_iter_next(note, 0, ULONG_MAX);
 		if (find_vma_intersection(mm, note->start, note->end))
 			continue;
 		drop(notes, note);
@@ -61,9 +69,15 @@ int notes_make_room(struct notes *notes, struct mm_struct *mm, unsigned int n)
 	return 0;
 }
 
-static bool is_before(struct rb_node *a, const struct rb_node *b)
+/**
+ * notes_put() - put in a note
+ * @notes: the notes
+ * @note: from notes_take(), of these notes or of others
+ */
+void notes_put(struct notes *notes, struct note *note)
 {
-	return to_note(a)->start < to_note(b)->start;
+	tree_insert(note, &notes->root);
+	notes->n++;
 }
 
 /**
@@ -79,10 +93,15 @@ static bool is_before(struct rb_node *a, const struct rb_node *b)
  */
 int notes_add(struct notes *notes, unsigned long start, unsigned long end, bool advised)
 {
-	struct note *note;
+	struct note *note, *next;
 
-	while ((note = notes_take(notes, start, end)))
+	for (note = tree_iter_first(&notes->root, start, end - 1); note; note = next) {
+		next = tree_iter_next(note, start, end - 1);
+		if (note->start < start || note->end > end)
+			continue;
+		drop(notes, note);
 		kfree(note);
+	}
 	if (notes->n >= NOTES_MAX)
 		return -ENOMEM;
 	note = kmalloc(sizeof(*note), GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
@@ -91,41 +110,26 @@ int notes_add(struct notes *notes, unsigned long start, unsigned long end, bool 
 	note->start = start;
 	note->end = end;
 	note->advised = advised;
-	rb_add(&note->node, &notes->root, is_before);
-	notes->n++;
+	notes_put(notes, note);
 	return 0;
 }
 
-static struct note *find(const struct notes *notes, unsigned long start, unsigned long end)
-{
-	const struct rb_node *node = notes->root.rb_node;
-	struct note *note, *first = NULL;
-
-	while (node) {
-		note = to_note(node);
-		if (note->start >= start)
-			first = note;
-		node = note->start >= start ? node->rb_left : node->rb_right;
-	}
-	/* Areas change: one that reached further when it was noted can begin here too. */
-	for (note = first; note && note->start < end; note = to_note(rb_next(&note->node)))
-		if (note->end <= end)
-			return note;
-	return NULL;
-}
-
 /**
- * notes_take() - take out a note that lies in a range
+ * notes_take() - take out a note that ends in a range
  * @notes: the notes
  * @start: of the range
  * @end: of the range
  *
- * Return: the note, which the caller frees, or NULL.
+ * Where it begins does not count: whoever goes through an area in parts asks for the last one too.
+ *
+ * Return: the note, which the caller frees or puts back, or NULL.
  */
 struct note *notes_take(struct notes *notes, unsigned long start, unsigned long end)
 {
-	struct note *note = find(notes, start, end);
+	struct note *note = tree_iter_first(&notes->root, start, end - 1);
 
+	while (note && note->end > end)
+		note = tree_iter_next(note, start, end - 1);
 	if (note)
 		drop(notes, note);
 	return note;

@@ -83,6 +83,30 @@ static void modes(void) {
         check_equal(pages_wrong((void *)0x400000000000UL, 4 * 512, 3), 0);
 }
 
+/* In two parts, in either order, and with one more try after something was left. */
+static void in_parts(void) {
+        const struct mergemod_merge merge = { .huge = MERGEMOD_HUGE_AUTO };
+        int fd = device_open();
+        uint32_t target = device_attach(fd, getpid());
+
+        for (int forwards = 0; forwards < 2; forwards++) {
+                char *pages = area(MADV_NOHUGEPAGE), *middle = pages + 2 * HUGE_PAGE;
+                uintptr_t parts[] = { (uintptr_t)middle, (uintptr_t)pages };
+
+                pages_fill(pages, 4 * 512, 3);
+                pages_settle();
+                check_equal(madvise(pages, 4 * HUGE_PAGE, MADV_HUGEPAGE), 0);
+                check_equal(held_merge_one(fd, target, (uintptr_t)pages, merge), 0);
+                check_equal(held_merge_one(fd, target, (uintptr_t)middle, merge), 0);
+                check_equal(device_unmerge(fd, target, parts[forwards], 2 * 512, 0), 1);
+                check(has_flag(pages, " nh"));
+                check_equal(device_unmerge(fd, target, parts[!forwards], 2 * 512, 0), 1);
+                check_equal(device_unmerge(fd, target, (uintptr_t)middle, 2 * 512, 0), 0);
+                check(has_flag(pages, " hg"));
+                check_equal(pages_wrong(pages, 4 * 512, 3), 0);
+        }
+}
+
 static void small_pages(void) {
         int fd = device_open();
         uint32_t target = device_attach(fd, getpid());
@@ -301,6 +325,7 @@ int main(int argc, char **argv) {
         static const struct test_case cases[] = {
                 { "huge pages: kept, kept, split", modes },
                 { "huge pages: areas that could hold one", small_pages },
+                { "huge pages: unmerged in parts", in_parts },
                 { "huge pages: areas that could not", small_areas },
                 { "huge pages: in a large area", large_area },
                 { "huge pages: allowed by one, forbidden by another", two_sessions },
