@@ -60,7 +60,9 @@ int ranges_run(struct session *session, struct mergemod_ranges *call, range_work
 			return -EFAULT;
 		start = range.start;
 		r = range_run(session, &range, call->flags, work);
-		progress |= !r || range.start > start;
+		if (r && range.start == start)
+			break;
+		progress = true;
 		if (copy_to_user(&user[call->done], &range, sizeof(range)))
 			return -EFAULT;
 		call->done += !r;

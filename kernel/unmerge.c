@@ -2,8 +2,10 @@
 /*
  * MERGEMOD_UNMERGE: pages of their own for those who share.
  */
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/userfaultfd_k.h>
 
@@ -27,37 +29,56 @@ static bool is_wanted(const struct mapping *mapping, u32 flags)
 	return !(flags & MERGEMOD_UNMERGE_SINGLE) || atomic_read(&mapping->page->_mapcount) == 0;
 }
 
+/* In its cgroup too. If there is none, a write has the OOM killer make room. */
+static bool has_memory(struct mm_struct *mm)
+{
+	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(mm), *old = set_active_memcg(memcg);
+	struct page *page = alloc_page(GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
+
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
+	if (page)
+		__free_page(page);
+	return page;
+}
+
 /* A write that changes nothing. The lock is dropped where that takes long. */
 static int unmerge_page(struct mm_struct *mm, unsigned long address, int *locked)
 {
-	long r = compat_fault_write(mm, address, locked);
+	long r = has_memory(mm) ? compat_fault_write(mm, address, locked) : -ENOMEM;
 
 	if (r == 1)
 		return 0;
 	return r == -ENOMEM || r == -EFAULT ? r : -EFAULT;
 }
 
-static void unmerge_some(struct mm_struct *mm, const unsigned long *addresses, unsigned int n,
-			 struct mergemod_range *range, int *locked)
+/* Moves on the start of what is left. Without memory none is tried after the first. */
+static int unmerge_some(struct mm_struct *mm, const unsigned long *addresses, unsigned int n,
+			struct mergemod_range *range, int *locked)
 {
 	for (unsigned int i = 0; i < n && *locked; i++) {
-		int r = unmerge_page(mm, addresses[i], locked);
+		int r;
 
-		range->start = addresses[i] + PAGE_SIZE;
-		if (!r)
-			range->pages++;
-		else if (!range->status)
+		range->start = addresses[i];
+		r = unmerge_page(mm, addresses[i], locked);
+		if (r && !range->status)
 			range->status = r;
+		if (r == -ENOMEM)
+			return r;
+		range->start += PAGE_SIZE;
+		range->pages += !r;
 	}
+	return 0;
 }
 
+/* Returns 0, -EINTR or, as the range's status may too, -ENOMEM. */
 static int unmerge_step(struct mm_struct *mm, struct mergemod_range *range, u32 flags)
 {
 	unsigned long address = range->start, end, wanted[UNMERGE_BATCH];
 	struct mapping mappings[UNMERGE_BATCH];
 	unsigned int n = 0, n_wanted = 0;
 	struct vm_area_struct *vma;
-	int locked = 1;
+	int locked = 1, r;
 
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
@@ -83,18 +104,19 @@ static int unmerge_step(struct mm_struct *mm, struct mergemod_range *range, u32 
 		range->status = range->status ?: -EFAULT;
 		n_wanted = 0;
 	}
-	unmerge_some(mm, wanted, n_wanted, range, &locked);
-	if (locked) {
+	r = unmerge_some(mm, wanted, n_wanted, range, &locked);
+	if (!locked)
+		return r;
+	if (!r)
 		range->start = address;
-		mmap_read_unlock(mm);
-	}
-	return 0;
+	mmap_read_unlock(mm);
+	return r;
 }
 
 static int unmerge_range(struct target_use *use, struct mergemod_range *range, u32 flags)
 {
-	u64 start = range->start;
-	int r = 0;
+	const u64 start = range->start;
+	int r = 0, undone = 0;
 
 	while (!r && range->start < range->end) {
 		if (signal_pending(current)) {
@@ -105,9 +127,10 @@ static int unmerge_range(struct target_use *use, struct mergemod_range *range, u
 		cond_resched();
 	}
 	stats_add(STAT_UNMERGED, range->pages);
-	if (!r && !range->status && !(flags & MERGEMOD_UNMERGE_SINGLE))
-		r = area_allow_huge(use->target, use->mm, start, range->end);
-	return r;
+	/* Who goes on after a signal does so behind what is done. */
+	if (range->start > start && !(flags & MERGEMOD_UNMERGE_SINGLE))
+		undone = area_allow_huge(use->target, use->mm, start, range->start);
+	return r == -ENOMEM ? undone : r ?: undone;
 }
 
 /**

@@ -208,28 +208,42 @@ int mm_device_merge(struct mm_device *d, const struct mm_device_domain *domain, 
         return 0;
 }
 
+#define NOT_BEGUN 1
+
+/* What came of a range before a signal and after it. Where the first part had an area, the range has one. */
+static void join_parts(const struct mergemod_range *first, struct mergemod_range *range)
+{
+        range->pages += first->pages;
+        if (first->status < 0 || range->status == -ERANGE)
+                range->status = first->status;
+}
+
 static int call_ranges(struct mm_device *d, unsigned long request, struct mergemod_range *ranges, size_t n,
                        uint32_t flags)
 {
-        uint64_t n_pages = 0; /* of a range that a signal came to, so far */
+        struct mergemod_range first = {};
         size_t done = 0;
+        int r;
 
+        for (size_t i = 0; i < n; i++)
+                ranges[i].status = NOT_BEGUN;
         while (done < n) {
                 struct mergemod_ranges all = {
                         .ranges = (uintptr_t) (ranges + done),
                         .n_ranges = (uint32_t) (n - done),
                         .flags = flags,
                 };
-                int r;
 
                 r = call(d, request, &all);
                 if (r == -EINTR)
                         continue;
                 if (r < 0)
                         return r;
-                ranges[done].pages += n_pages;
+                if (first.end > 0)
+                        join_parts(&first, &ranges[done]);
                 done += all.done;
-                n_pages = done < n ? ranges[done].pages : 0;
+                first = done < n && ranges[done].status != NOT_BEGUN ? ranges[done] :
+                                                                       (struct mergemod_range) {};
         }
         return 0;
 }

@@ -282,7 +282,8 @@ enum mergemod_domain {
  *
  * The kernel builds huge pages out of small ones on the assumption that every small
  * one is anonymous. So an area that could hold one gets MADV_NOHUGEPAGE before its first
- * merge, which UNMERGE of the whole area through the same target undoes. Kernels with
+ * merge, which UNMERGE up to its end undoes, through the same target, when nothing in it is
+ * merged any more. Kernels with
  * CONFIG_DEBUG_VM stop where others notice in time; there all areas get it, also those
  * that could not hold a huge page and are merged whatever is said here.
  */
@@ -373,10 +374,11 @@ struct mergemod_merge {
  * @status: out: 0, or the first error, negative
  * @pages: out: pages unmerged; ADVISE: areas changed
  *
- * Statuses, negative: ENOENT, ENOTCONN, ESRCH, EINVAL as above; UNMERGE: ENOMEM if a
- * page got no frame of its own, it stays merged then; EFAULT if it cannot be written
- * to, or userfaultfd watches it. ADVISE: EINVAL if an area lies in the range only in
- * part, ERANGE if there is no area, EOPNOTSUPP if KSM does not take an area.
+ * Statuses, negative: ENOENT, ENOTCONN, ESRCH, EINVAL as above; UNMERGE: ENOMEM if there
+ * is no memory left, or the target's cgroup is full: from @start on all stays as it is;
+ * EFAULT if a page cannot be written to, or userfaultfd watches it: it stays merged.
+ * ADVISE: EINVAL if an area lies in the range only in part, ERANGE if there is no area,
+ * EOPNOTSUPP if KSM does not take an area.
  */
 struct mergemod_range {
 	__u64 start;
@@ -401,7 +403,8 @@ struct mergemod_range {
  * @reserved: 0
  *
  * A range that was not finished when a signal came is not counted in @done, and its
- * start says how far it came.
+ * start says how far it came; its status and pages are those of the part before it. Ranges
+ * that were not begun stay as they were.
  */
 struct mergemod_ranges {
 	__u64 ranges;

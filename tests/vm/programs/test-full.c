@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Memory cgroups that are full, and the OOM killer. */
+/* Memory cgroups that are full, and the OOM killer. The suite made /dev/zram1. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -16,6 +17,7 @@
 #define MIB_PAGES 256L
 #define LIMIT_MIB 64
 #define WANTED_MIB 512
+#define DISK "/dev/zram1"
 
 /* Shared by all. */
 static struct {
@@ -119,9 +121,90 @@ static void outlived(void) {
         frames_gone(herd.fd);
 }
 
+/* Two in a cgroup. */
+static struct herd herd_in_cgroup(void) {
+        struct herd herd = herd_start(2, SEED);
+
+        cgroup_make();
+        for (size_t i = 0; i < herd.n; i++)
+                cgroup_put(herd.peers[i].pid);
+        for (size_t i = 0; i < herd.n; i++)
+                peer_call(&herd.peers[i], held_fill, SEED + 1);
+        return herd;
+}
+
+static void leave_no_room(void) {
+        knob_set(CGROUP "/memory.swap.max", "0");
+        knob_set_number(CGROUP "/memory.max", knob_get(CGROUP "/memory.current") / PAGE * PAGE);
+}
+
+static void make_room(void) {
+        knob_set(CGROUP "/memory.max", "max");
+        knob_set(CGROUP "/memory.swap.max", "max");
+}
+
+/* Leaves the disk open: with the last to close it what is cached of it goes. */
+static long read_disk(long unused) {
+        static char buffer[1 << 16];
+        int fd = open(DISK, O_RDONLY | O_CLOEXEC);
+        long bytes = 0;
+        ssize_t n;
+
+        while ((n = read(fd, buffer, sizeof(buffer))) > 0)
+                bytes += n;
+        return bytes;
+}
+
+/* What can be reclaimed is, for frames. */
+static void cached(void) {
+        struct herd herd = herd_in_cgroup();
+        struct mergemod_merge merge = {};
+        long cached;
+
+        cached = peer_call(&herd.peers[0], read_disk, 0);
+        check_at_least(knob_get(CGROUP "/memory.current"), cached);
+        leave_no_room();
+        check_equal(herd_merge(&herd, &merge), 2 * HELD);
+        make_room();
+        check_equal(herd_wrong(&herd, SEED + 1), 0);
+        herd_end(&herd);
+        cgroup_remove();
+}
+
+/* Who is unmerged is not killed for it. */
+static void unmerged(void) {
+        struct herd herd = herd_in_cgroup();
+        struct mergemod_merge merge = {};
+        struct mergemod_range range = { .start = HELD_ADDRESS, .end = HELD_ADDRESS + HELD * PAGE,
+                                        .target = herd.targets[0] };
+        struct mergemod_ranges ranges = { .ranges = (uintptr_t)&range, .n_ranges = 1 };
+        long kills;
+
+        check_equal(herd_merge(&herd, &merge), 2 * HELD);
+        pages_settle();
+        kills = cgroup_events("oom_kill");
+        leave_no_room();
+        check_equal(device_call(herd.fd, MERGEMOD_UNMERGE, &ranges), 0);
+        check_equal(ranges.done, 1);
+        check_equal(range.status, -ENOMEM);
+        check(range.pages < HELD);
+        check_equal(range.start, HELD_ADDRESS + range.pages * PAGE);
+        make_room();
+        check_equal(cgroup_events("oom_kill"), kills);
+        check_equal(pages_shared(herd.peers[0].pid, herd.peers[1].pid, HELD_ADDRESS, HELD),
+                    HELD - range.pages);
+        check_equal(herd_wrong(&herd, SEED + 1), 0);
+        check_equal(device_unmerge(herd.fd, herd.targets[0], HELD_ADDRESS, HELD, 0), HELD - range.pages);
+        check_equal(herd_wrong(&herd, SEED + 1), 0);
+        herd_end(&herd);
+        cgroup_remove();
+}
+
 int main(int argc, char **argv) {
         static const struct test_case cases[] = {
                 { "full: two processes cannot hold more by being merged", too_much },
+                { "full: page cache makes room for frames", cached },
+                { "full: what is unmerged is not killed for it", unmerged },
                 { "full: a cgroup is removed before its frames", outlived },
         };
 
