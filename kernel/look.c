@@ -199,14 +199,14 @@ void look_at_all(struct merger *merger)
 }
 
 /**
- * make_frames() - try again to get frames, with more patience
+ * make_frames() - try again to get frames, with more patience until that was in vain
  * @merger: the call, the target's memory not locked
  *
  * Return: whether there are candidates that are pending again.
  */
 bool make_frames(struct merger *merger)
 {
-	bool any = false;
+	bool any = false, wait = true;
 
 	for (unsigned int i = 0; i < merger->n; i++) {
 		struct candidate *candidate = &merger->candidates[i];
@@ -214,10 +214,10 @@ bool make_frames(struct merger *merger)
 
 		if (!candidate->frameless)
 			continue;
-		r = group_prepare(&merger->groups, candidate->group, &merger->use, candidate->nid, true);
+		r = group_prepare(&merger->groups, candidate->group, &merger->use, candidate->nid, wait);
 		/* Each of the others would take as long. */
 		if (r == -ENOMEM || fatal_signal_pending(current))
-			break;
+			wait = false;
 		candidate->status = r ?: PENDING;
 		candidate->frameless = false;
 		any |= !r;

@@ -135,7 +135,6 @@ static unsigned int merge_from(struct merger *merger, unsigned int first)
 
 static void adapt_batch(struct session *session, u64 held)
 {
-	stats_lock_held(held);
 	if (held > LOCK_NSEC && session->batch_pages > BATCH_MIN)
 		session->batch_pages /= 2;
 	else if (held < LOCK_NSEC / 4 && session->batch_pages < FREEZE_MAX)
@@ -150,10 +149,11 @@ static bool wants_split(const struct merger *merger)
 	return false;
 }
 
-static int look_and_merge_once(struct merger *merger, bool may_split, bool may_forbid)
+/* Raises *@longest to how long the target's memory was locked. */
+static int look_and_merge_once(struct merger *merger, bool may_split, bool may_forbid, u64 *longest)
 {
 	struct mm_struct *mm = merger->use.mm;
-	u64 start;
+	u64 start, held;
 	int r;
 
 	if (mmap_read_lock_killable(mm))
@@ -164,8 +164,10 @@ static int look_and_merge_once(struct merger *merger, bool may_split, bool may_f
 	if (r)
 		for (unsigned int i = 0; i < merger->n && !check_stable_address_space(mm);)
 			i += merge_from(merger, i);
-	adapt_batch(merger->session, ktime_get_ns() - start);
+	held = ktime_get_ns() - start;
 	mmap_read_unlock(mm);
+	stats_lock_held(held);
+	*longest = max(*longest, held);
 	return r;
 }
 
@@ -176,10 +178,14 @@ static int look_and_merge_once(struct merger *merger, bool may_split, bool may_f
  */
 static int look_and_merge(struct merger *merger, bool may_split, bool may_forbid)
 {
-	int r = look_and_merge_once(merger, may_split, may_forbid);
+	u64 longest = 0;
+	int r;
 
+	r = look_and_merge_once(merger, may_split, may_forbid, &longest);
 	if (r >= 0 && make_frames(merger) && r)
-		r = look_and_merge_once(merger, may_split, may_forbid);
+		r = look_and_merge_once(merger, may_split, may_forbid, &longest);
+	if (longest)
+		adapt_batch(merger->session, longest);
 	return r;
 }
 
@@ -230,10 +236,9 @@ static int merge_target(struct merger *merger)
 		r = forbid_huge(merger) ?: look_and_merge(merger, false, false);
 	set_active_memcg(old);
 	mem_cgroup_put(memcg);
-	if (r < 0)
-		return r;
+	/* What was merged before a signal came is merged, and its pages are still held. */
 	count_batch(merger);
-	return 0;
+	return min(r, 0);
 }
 
 static void set_status(struct merger *merger, int status)
