@@ -43,8 +43,8 @@ MODULE_PARM_DESC(max_frames, "most shared frames; 0 for a sixteenth of memory");
 /**
  * struct frames_table - all shared frames that can get further users
  * @lock: for the buckets and the owners
- * @going: for whoever goes from frame to frame and drops @lock meanwhile; no frame leaves the
- *	table without it. Nothing is allocated under it, since reclaim sweeps.
+ * @going: for whoever goes through a bucket and drops @lock meanwhile; no frame leaves the
+ *	table without it. Nothing is allocated under it, and reclaim does not wait for it.
  * @buckets: lists of struct frame
  * @n_buckets: a power of two
  * @cursor: the bucket to sweep next
@@ -94,19 +94,19 @@ unsigned long frames_mappings(void)
 	unsigned long n = 0;
 	struct frame *frame;
 
-	mutex_lock(&table.going);
 	for (unsigned long i = 0; i < table.n_buckets; i++) {
 		if (hlist_empty(&table.buckets[i]))
 			continue;
+		mutex_lock(&table.going);
 		spin_lock(&table.lock);
 		hlist_for_each_entry(frame, &table.buckets[i], node) {
 			n += atomic_read(&frame->page->_mapcount) + 1;
 			cond_resched_lock(&table.lock);
 		}
 		spin_unlock(&table.lock);
+		mutex_unlock(&table.going);
 		cond_resched();
 	}
-	mutex_unlock(&table.going);
 	return n;
 }
 
@@ -133,7 +133,7 @@ static int make_room(kuid_t owner)
 	if ((r != -ENOSPC && r != -EDQUOT) || !time_after(jiffies, READ_ONCE(last)))
 		return r;
 	WRITE_ONCE(last, jiffies);
-	return frames_sweep(ROOM_LOOKS) ? reserve(owner) : r;
+	return frames_sweep(ROOM_LOOKS, true) ? reserve(owner) : r;
 }
 
 /**
@@ -287,12 +287,16 @@ static bool frame_is_unused(const struct frame *frame)
 	       (PageHWPoison(frame->page) && !folio_mapped(page_folio(frame->page)));
 }
 
-static unsigned long sweep_bucket(struct hlist_head *bucket, struct hlist_head *unused)
+static unsigned long sweep_bucket(struct hlist_head *bucket, struct hlist_head *unused, bool wait)
 {
 	struct hlist_node *next;
 	struct frame *frame;
 	unsigned long n = 0;
 
+	if (wait)
+		mutex_lock(&table.going);
+	else if (!mutex_trylock(&table.going))
+		return 0;
 	spin_lock(&table.lock);
 	hlist_for_each_entry_safe(frame, next, bucket, node) {
 		/* The next one stays where it is meanwhile, see @going. */
@@ -306,6 +310,7 @@ static unsigned long sweep_bucket(struct hlist_head *bucket, struct hlist_head *
 		n++;
 	}
 	spin_unlock(&table.lock);
+	mutex_unlock(&table.going);
 	return n;
 }
 
@@ -321,26 +326,26 @@ static void release_all(struct hlist_head *frames)
 /**
  * frames_sweep() - give back frames that nobody maps any more
  * @n: look at about so many
+ * @wait: for whoever else goes through a bucket; otherwise it is passed over, and comes round again
  *
  * Return: how many were given back.
  */
-unsigned long frames_sweep(unsigned long n)
+unsigned long frames_sweep(unsigned long n, bool wait)
 {
 	unsigned long n_looks = max(1UL, div64_ul((u64)n * table.n_buckets, max(1UL, frames_count())));
 	unsigned long n_given = 0;
 	HLIST_HEAD(unused);
 
 	n_looks = min(n_looks, table.n_buckets);
-	mutex_lock(&table.going);
 	for (; n_looks; n_looks--) {
-		struct hlist_head *bucket = &table.buckets[table.cursor];
+		unsigned long i = READ_ONCE(table.cursor) & (table.n_buckets - 1);
 
-		table.cursor = (table.cursor + 1) & (table.n_buckets - 1);
-		if (!hlist_empty(bucket))
-			n_given += sweep_bucket(bucket, &unused);
+		/* Whoever else sweeps makes us pass over a bucket; that comes round again too. */
+		WRITE_ONCE(table.cursor, i + 1);
+		if (!hlist_empty(&table.buckets[i]))
+			n_given += sweep_bucket(&table.buckets[i], &unused, wait);
 		cond_resched();
 	}
-	mutex_unlock(&table.going);
 	release_all(&unused);
 	stats_add(STAT_FRAMES_GIVEN_BACK, n_given);
 	return n_given;

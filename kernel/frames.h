@@ -48,7 +48,7 @@ void frame_fill(struct frame *frame, u64 hash, const struct domain *domain, stru
 u64 frames_hash(struct page *source);
 struct page *frames_find(u64 hash, const struct domain *domain, int node, int *ret_refs_max);
 void frames_publish(struct frame *frame);
-unsigned long frames_sweep(unsigned long n);
+unsigned long frames_sweep(unsigned long n, bool wait);
 
 unsigned long frames_max(void);
 unsigned long frames_count(void);

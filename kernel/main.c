@@ -51,8 +51,7 @@
  *
  * Locks, from the outermost: a session's lock; a target's against exec, or the mm's lock of a
  * target, only ever one; the area's; locks of frozen pages; a page table's, or those of the table
- * of frames, never both. Of the latter the outer one may be taken wherever memory is allocated,
- * since reclaim goes through the table.
+ * of frames, never both. Reclaim, which goes through that table, does not wait for the outer one.
  */
 
 static struct miscdevice device = {

@@ -22,7 +22,7 @@ static void sweep(struct work_struct *work)
 	unsigned long n = frames_count();
 
 	if (n)
-		frames_sweep(n / SWEEP_SHARE + 1);
+		frames_sweep(n / SWEEP_SHARE + 1, true);
 	queue_delayed_work(system_freezable_power_efficient_wq, &sweep_work, SWEEP_INTERVAL);
 }
 
@@ -34,7 +34,7 @@ static unsigned long count_frames(struct shrinker *which, struct shrink_control 
 
 static unsigned long shrink_frames(struct shrinker *which, struct shrink_control *control)
 {
-	return frames_sweep(control->nr_to_scan);
+	return frames_sweep(control->nr_to_scan, false);
 }
 
 /**
