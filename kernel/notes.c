@@ -87,7 +87,8 @@ void notes_put(struct notes *notes, struct note *note)
  * @end: of the area
  * @advised: they were asked for
  *
- * Notes of what lay there before go: no area is in two.
+ * Notes of what lay there before go: no area is in two. The target's memory is locked, so reclaim
+ * is not waited for.
  *
  * Return: 0 or -ENOMEM.
  */
@@ -104,7 +105,7 @@ int notes_add(struct notes *notes, unsigned long start, unsigned long end, bool 
 	}
 	if (notes->n >= NOTES_MAX)
 		return -ENOMEM;
-	note = kmalloc(sizeof(*note), GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
+	note = kmalloc(sizeof(*note), GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN);
 	if (!note)
 		return -ENOMEM;
 	note->start = start;

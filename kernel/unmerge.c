@@ -29,11 +29,14 @@ static bool is_wanted(const struct mapping *mapping, u32 flags)
 	return !(flags & MERGEMOD_UNMERGE_SINGLE) || atomic_read(&mapping->page->_mapcount) == 0;
 }
 
-/* In its cgroup too. If there is none, a write has the OOM killer make room. */
+/*
+ * In its cgroup too. If there is none, a write has the OOM killer make room. Others may take what
+ * there is before the write does.
+ */
 static bool has_memory(struct mm_struct *mm)
 {
 	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(mm), *old = set_active_memcg(memcg);
-	struct page *page = alloc_page(GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
+	struct page *page = alloc_page(GFP_HIGHUSER_MOVABLE | __GFP_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
 
 	set_active_memcg(old);
 	mem_cgroup_put(memcg);
@@ -61,7 +64,7 @@ static int unmerge_some(struct mm_struct *mm, const unsigned long *addresses, un
 
 		range->start = addresses[i];
 		r = unmerge_page(mm, addresses[i], locked);
-		if (r && !range->status)
+		if (r == -ENOMEM || (r && !range->status))
 			range->status = r;
 		if (r == -ENOMEM)
 			return r;
@@ -71,7 +74,7 @@ static int unmerge_some(struct mm_struct *mm, const unsigned long *addresses, un
 	return 0;
 }
 
-/* Returns 0, -EINTR or, as the range's status may too, -ENOMEM. */
+/* Returns 0, -EINTR or, as the range's status is then, -ENOMEM. */
 static int unmerge_step(struct mm_struct *mm, struct mergemod_range *range, u32 flags)
 {
 	unsigned long address = range->start, end, wanted[UNMERGE_BATCH];

@@ -210,10 +210,12 @@ int mm_device_merge(struct mm_device *d, const struct mm_device_domain *domain, 
 
 #define NOT_BEGUN 1
 
-/* What came of a range before a signal and after it. Where the first part had an area, the range has one. */
+/* Of a range before a signal and after it. Where the first part had an area, the range has one. */
 static void join_parts(const struct mergemod_range *first, struct mergemod_range *range)
 {
         range->pages += first->pages;
+        if (range->status == -ENOMEM || range->status == -ESRCH)
+                return; /* so it ends here, whatever was before */
         if (first->status < 0 || range->status == -ERANGE)
                 range->status = first->status;
 }

@@ -371,7 +371,7 @@ struct mergemod_merge {
  * @start: in: first; out: how far it came
  * @end: in: first behind
  * @target: whose
- * @status: out: 0, or the first error, negative
+ * @status: out: 0, or the first error, negative; ENOMEM if that ended it
  * @pages: out: pages unmerged; ADVISE: areas changed
  *
  * Statuses, negative: ENOENT, ENOTCONN, ESRCH, EINVAL as above; UNMERGE: ENOMEM if there
