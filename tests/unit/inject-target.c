@@ -114,9 +114,11 @@ void target_handle(int signal, int flags)
 static char *read_proc(const struct target *t, const char *name)
 {
         g_autofree char *path = g_strdup_printf("/proc/%d/%s", t->pid, name);
+        g_autoptr(GError) error = NULL;
         char *text = NULL;
 
-        g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+        (void) g_file_get_contents(path, &text, NULL, &error);
+        g_assert_no_error(error);
         return text;
 }
 
