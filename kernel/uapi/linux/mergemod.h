@@ -283,9 +283,9 @@ enum mergemod_domain {
  * The kernel builds huge pages out of small ones on the assumption that every small
  * one is anonymous. So an area that could hold one gets MADV_NOHUGEPAGE before its first
  * merge, which UNMERGE up to its end undoes, through the same target, when nothing in it is
- * merged any more. Kernels with
- * CONFIG_DEBUG_VM stop where others notice in time; there all areas get it, also those
- * that could not hold a huge page and are merged whatever is said here.
+ * merged any more. Kernels with CONFIG_DEBUG_VM stop where others notice in time; there
+ * all areas get it, also those that could not hold a huge page and are merged whatever is
+ * said here.
  */
 enum mergemod_huge {
 	MERGEMOD_HUGE_KEEP,
